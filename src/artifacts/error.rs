@@ -2,7 +2,7 @@
 
 use crate::store::StoreError;
 
-/// Why something cannot be done with artifacts.
+/// Errors of operations on artifacts.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// No artifact of that name: not here, not any more, or not this workspace's.

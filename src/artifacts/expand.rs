@@ -31,7 +31,7 @@ pub struct Expanded {
     pub permits: Option<[KeyedPermit; 3]>,
 }
 
-/// Whether the text may contain a handle. A cheap test; escapes are left to the parser.
+/// Returns true if the text may contain a handle. A cheap test; escapes are left to the parser.
 fn may_hold(args: &str) -> bool {
     args.contains(HANDLE_KEY) || args.contains("\\u")
 }

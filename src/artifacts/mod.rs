@@ -43,7 +43,7 @@ const POINTER_READS_MAX: usize = 2;
 /// Artifacts that are read by slices, lines and patterns at once, of all tasks; each read holds a
 /// part or a slice, little more than 1 MiB.
 const READS_MAX: usize = 8;
-/// How often expired artifacts are deleted, besides at the start and after each removal.
+/// Interval of deleting expired artifacts, besides at the start and after each removal.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// The pause between the steps of a sweep, so that it never occupies the store's writer.
 const SWEEP_PAUSE: Duration = Duration::from_millis(5);

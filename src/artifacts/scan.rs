@@ -11,7 +11,7 @@ use crate::store::ArtifactPart;
 /// where a search began; in it every match is a hit. Parts of artifacts begin at such multiples
 /// too.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
-/// How much of the piece after it such a piece is searched with, so that a match up to this length
+/// Overlap of such a piece with the one after it, so that a match up to this length
 /// is found wherever it lies.
 pub(super) const OVERLAP_BYTES: usize = 1024;
 /// The longest line that `lines` gives whole, in bytes.
@@ -31,11 +31,11 @@ const AFTER_BYTES: usize = 384;
 pub(super) struct Line {
     /// Its number, from 1.
     pub(super) line: u64,
-    /// Where it begins, or where the match does, in bytes of the whole text.
+    /// Offset of the line, or of the match, in bytes of the whole text.
     pub(super) offset: u64,
     /// The line, or the text around the match.
     pub(super) text: String,
-    /// Whether there is more of the line.
+    /// True if there is more of the line.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) cut: bool,
 }
@@ -75,7 +75,7 @@ pub(super) fn pattern(text: &str) -> Result<Regex, String> {
     })
 }
 
-/// Where in the text something is.
+/// A position in the text.
 #[derive(Debug, Clone, Copy)]
 struct Position {
     line: u64,
@@ -84,10 +84,10 @@ struct Position {
 
 /// Takes lines out of parts that follow each other.
 pub(super) struct Lines {
-    /// Where the piece of a line that is held begins.
+    /// Offset of the held piece of a line.
     position: Position,
     held: Vec<u8>,
-    /// Whether the line that is read is longer than what is held.
+    /// True if the line is longer than the held piece.
     is_cut: bool,
     limit: usize,
     bytes: usize,
@@ -160,16 +160,16 @@ impl Lines {
 /// Searches parts that follow each other.
 pub(super) struct Search {
     regex: Regex,
-    /// What was not searched yet, and where it begins.
+    /// The text not searched yet, and its offset.
     held: Vec<u8>,
     position: Position,
-    /// Whether that is within a line, one that is searched in pieces.
+    /// True if that is within a line that is searched in pieces.
     within: bool,
-    /// Where the last match ended: nothing before is looked for.
+    /// End of the last match: nothing before it is searched.
     after: u64,
     limit: usize,
     pub(super) found: Vec<Line>,
-    /// Where to go on, once there is enough.
+    /// Position to go on from, once there is enough.
     pub(super) next: Option<u64>,
 }
 
@@ -300,7 +300,7 @@ fn cleaned(bytes: &[u8], cut: bool) -> String {
     text.to_owned()
 }
 
-/// How far into a part a line begins; none where it does not begin in it.
+/// Offset of a line's start in a part; none if it does not begin in it.
 pub(super) fn line_start(part: &ArtifactPart, line: u64) -> Option<usize> {
     let breaks = (line - 1).checked_sub(part.newlines_before)?;
     if breaks == 0 {

@@ -574,7 +574,7 @@ fn policy_files_name_the_callers_they_apply_to() {
 #[test]
 fn the_reference_names_every_reserved_namespace() {
     let reference = include_str!("../../docs/configuration.md");
-    let line = reference.lines().find(|line| line.starts_with("The services whose tools")).unwrap();
+    let line = reference.lines().find(|line| line.starts_with("Services whose tools")).unwrap();
     for name in crate::model::reserved_namespaces() {
         assert!(line.contains(&format!("`{name}`")), "{name}: {line}");
     }

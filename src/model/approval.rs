@@ -1,4 +1,4 @@
-//! A call that waits for a person's word, and what became of it.
+//! A call that waits for a person's decision, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ impl std::fmt::Display for ApprovalStatus {
 pub struct Approval {
     /// Its name.
     pub id: ApprovalId,
-    /// Where it stands.
+    /// Its status.
     pub status: ApprovalStatus,
     /// Whose task it is; it belongs to this identity's workspace.
     pub principal: Principal,
@@ -76,7 +76,7 @@ pub struct Approval {
     pub task_id: TaskId,
     /// The call's number in its run, from 1.
     pub seq: u32,
-    /// The tool's address.
+    /// The tool's path.
     pub tool: String,
     /// The arguments as JSON text, to the byte as they will be sent.
     pub args: String,
@@ -84,22 +84,23 @@ pub struct Approval {
     pub digest: String,
     /// The rest of what the person must see.
     pub asked: Asked,
-    /// When it was asked.
+    /// Time of the request.
     pub created_at: Timestamp,
-    /// Until when it may be answered.
+    /// The time at which it expires.
     pub expires_at: Timestamp,
-    /// When it left `pending`.
+    /// Time at which it left `pending`.
     pub decided_at: Option<Timestamp>,
-    /// Who decided it, from the session or token and never from the request's body; none where
-    /// nobody did.
+    /// The person who decided it, from the session or token and never from the request's body;
+    /// none if nobody did.
     pub decided_by: Option<String>,
-    /// What the person who decided says, at most 2000 characters. A denial's reaches the code.
+    /// Note of the person who decided, at most 2000 characters. The program receives that of a
+    /// denial.
     pub note: Option<String>,
-    /// Why it ended, where no person ended it.
+    /// The reason for its end, if no person ended it.
     pub why: Option<String>,
 }
 
-/// What a person is told beside the call itself.
+/// The facts that a person sees beside the call itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
@@ -114,7 +115,7 @@ pub struct Asked {
     pub rule: Option<AskingRule>,
     /// The revision of the policy that asked.
     pub revision: String,
-    /// Why it is asked.
+    /// The reason for asking.
     pub reason: String,
     /// The line of the program that makes the call, where it is known. The worker says so: a help,
     /// not a fact.
@@ -128,7 +129,7 @@ pub struct Asked {
 pub struct AskingRule {
     /// Its name.
     pub name: String,
-    /// Where it stands in its file.
+    /// Its place in its file.
     pub pointer: String,
     /// The layer it belongs to.
     pub layer: String,

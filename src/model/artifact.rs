@@ -7,7 +7,7 @@ use super::{ArtifactId, TaskId, Timestamp};
 
 /// The key that makes an object a handle.
 pub const HANDLE_KEY: &str = "$artifact";
-/// What a handle says about its use.
+/// The text in a handle that says how to use it.
 const HANDLE_READ: &str = "tools.artifacts.read(handle, { offset }) · lines(handle, { from }) · \
     search(handle, { pattern }) · \
                            json(handle, { pointer }), or pass this handle on as an argument of a \
@@ -25,11 +25,11 @@ pub const HANDLE_FIELDS: [&str; 10] = [
     "taskId",
     "createdAt",
 ];
-/// How the id in a handle begins. An object whose [`HANDLE_KEY`] is anything else is an ordinary
+/// Prefix of the id in a handle. An object whose [`HANDLE_KEY`] is anything else is an ordinary
 /// object.
 const ID_PREFIX: &str = "art_";
 
-/// What a kept answer is.
+/// The kind of an artifact's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ArtifactKind {
@@ -65,7 +65,7 @@ pub struct Artifact {
     pub task_id: TaskId,
     /// The tool that answered.
     pub tool: String,
-    /// What it is.
+    /// Kind of the content.
     pub kind: ArtifactKind,
     /// Length of its text, in bytes.
     pub bytes: u64,
@@ -73,16 +73,16 @@ pub struct Artifact {
     pub lines: u64,
     /// SHA-256 of its text, in hex.
     pub sha256: String,
-    /// How it begins, at most 2 KiB.
+    /// Its beginning, at most 2 KiB.
     pub head: String,
-    /// When it was kept.
+    /// Time of its creation.
     pub created_at: Timestamp,
     /// From when it is not there any more.
     pub expires_at: Timestamp,
 }
 
 impl Artifact {
-    /// What a call resolves to instead of the answer.
+    /// The value that a call resolves to instead of the response.
     pub fn handle(&self) -> Value {
         json!({
             HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "lines": self.lines, "sha256": self.sha256,
@@ -90,7 +90,7 @@ impl Artifact {
         })
     }
 
-    /// What stands for it in arguments: enough to know what will be sent, and nothing that the
+    /// Its stand-in in arguments: enough to know what will be sent, and nothing that the
     /// caller wrote.
     pub fn stamp(&self) -> Value {
         json!({ HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "sha256": self.sha256 })
@@ -112,7 +112,7 @@ pub fn handle_id(value: &Value) -> Option<&str> {
     value.as_object()?.get(HANDLE_KEY)?.as_str().filter(|id| id.starts_with(ID_PREFIX))
 }
 
-/// Whether the value is a handle, or one stands in it. As deep as the parser let it become.
+/// Returns true if the value is a handle, or contains one. As deep as the parser let it become.
 pub fn has_handle(value: &Value) -> bool {
     handle_id(value).is_some()
         || match value {

@@ -3,7 +3,7 @@
 
 use std::{fmt, path::PathBuf};
 
-/// Where a secret value comes from. Never printed with a value.
+/// Source of a secret value. Never printed with a value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// It is here already, from the server's environment.
@@ -32,15 +32,15 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-/// How Airlock identifies itself to a service; what there is to say of OAuth differs by who says
-/// it.
+/// Credential that identifies Airlock to a service; what there is to say of OAuth differs by who
+/// says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential<O> {
     /// Not at all.
     None,
     /// A key in every request.
     ApiKey {
-        /// Where in the request.
+        /// Its place in the request.
         place: KeyPlace,
         /// Name of the header, of the query parameter or of the cookie.
         name: String,
@@ -71,7 +71,7 @@ impl<O> Credential<O> {
         }
     }
 
-    /// The same with another account of OAuth.
+    /// Replaces the settings of OAuth.
     pub fn map_oauth<T>(self, map: impl FnOnce(O) -> T) -> Credential<T> {
         match self {
             Self::None => Credential::None,
@@ -83,7 +83,7 @@ impl<O> Credential<O> {
     }
 }
 
-/// Where in a request a key stands.
+/// The place of a key in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyPlace {
     /// A header of its own.

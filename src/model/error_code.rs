@@ -1,7 +1,7 @@
 //! The codes of errors, each with its page in `docs/errors`. A code exists only where a client, or
 //! a program, would act on it.
 
-/// What kind of failure it was; each protocol maps it to its own codes in one place.
+/// The kind of a failure; each protocol maps it to its own codes in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request is not well formed or out of bounds.
@@ -18,14 +18,14 @@ pub enum ErrorKind {
     Unavailable,
     /// It was cancelled.
     Cancelled,
-    /// What was carried out failed by itself: a program, a tool.
+    /// The program or the tool itself failed.
     Failed,
     /// A bug or a broken machine.
     Internal,
 }
 
 impl ErrorKind {
-    /// Whether the same request may succeed later.
+    /// Returns true if the same request may succeed later.
     pub fn retryable(self) -> bool {
         matches!(self, Self::LimitHit | Self::Unavailable)
     }
@@ -55,7 +55,7 @@ macro_rules! codes {
                 Self::ALL.iter().find(|code| code.as_str() == text).copied()
             }
 
-            /// What kind of failure it tells of.
+            /// The kind of failure that it reports.
             pub const fn kind(self) -> ErrorKind {
                 match self {
                     $(Self::$name => ErrorKind::$kind,)*

@@ -14,9 +14,9 @@ pub struct Event {
     pub task_id: TaskId,
     /// Its number within the task, from 1 without gaps.
     pub seq: u64,
-    /// When it happened.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What happened.
+    /// Its kind and details.
     #[serde(flatten)]
     pub data: EventDetails,
 }
@@ -24,9 +24,9 @@ pub struct Event {
 /// An event that has no number yet; the store gives it one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// When it happened.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What happened.
+    /// Its kind and details.
     pub data: EventDetails,
 }
 
@@ -43,7 +43,7 @@ macro_rules! events {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum EventKind { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
 
-        /// What happened, with the details of its kind.
+        /// The kind of an event, with its details.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type", content = "data")]
         pub enum EventDetails { $($(#[$doc])* #[serde(rename = $name)] $variant($data),)* }
@@ -64,7 +64,7 @@ macro_rules! events {
             /// Reads the details of an event from its kind's name and their JSON text.
             ///
             /// # Errors
-            /// Where the name is of no kind, or the details are not those of the kind.
+            /// If the name is of no kind, or the details are not those of the kind.
             pub fn parse(kind: &str, details: &str) -> Result<Self, serde_json::Error> {
                 match kind {
                     $($name => serde_json::from_str(details).map(Self::$variant),)*
@@ -164,7 +164,7 @@ pub struct TaskRunning {
 pub struct TaskEnded {
     /// 0, 1, 124, 126, 130 or 137.
     pub exit_code: i32,
-    /// Why it did not complete.
+    /// The reason why it did not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<EndError>,
 }
@@ -229,7 +229,7 @@ pub struct CallDecision {
     /// The error code of a denial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Whether the tool must look as if it did not exist.
+    /// True if the tool must look as if it did not exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
     /// The rule that decided; none where the profile did.
@@ -346,9 +346,9 @@ pub struct ApprovalRequested {
     pub digest: String,
     /// The rule that asks, by its name; none where the profile does.
     pub rule: Option<String>,
-    /// Why it asks.
+    /// The reason for asking.
     pub reason: String,
-    /// Until when it may be decided.
+    /// The time at which it expires.
     pub expires_at: Timestamp,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// What an identity may ask the server to do. Roles add up; none contains another.
+/// A permission of an identity. Roles add up; none contains another.
 #[derive(
     Debug,
     Clone,
@@ -48,7 +48,7 @@ pub struct Principal {
     pub workspace_id: String,
     /// The account within the workspace; `local` on a server without keys.
     pub account_id: String,
-    /// What it may ask for.
+    /// The roles it has.
     pub roles: BTreeSet<Role>,
     /// The API key that identified it; none on a server without keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ impl Principal {
         }
     }
 
-    /// Whether it has this role.
+    /// Returns true if it has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }

@@ -89,7 +89,7 @@ impl Recent {
     }
 }
 
-/// How deep a JSON text is nested.
+/// Nesting depth of a JSON text.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     let (mut in_string, mut escaped) = (false, false);

@@ -58,7 +58,7 @@ impl TaskStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether it never changes again.
+    /// Returns true if it never changes again.
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Queued | Self::Running | Self::AwaitingApproval)
     }
@@ -76,24 +76,24 @@ impl std::fmt::Display for TaskStatus {
 pub struct Task {
     /// Its name.
     pub task_id: TaskId,
-    /// Where it stands.
+    /// Its status.
     pub status: TaskStatus,
     /// The guest's source as it was given.
     pub code: String,
     /// The runtime that runs it.
     pub runtime_id: String,
-    /// How long the code may run, in milliseconds, time parked on an approval not counted.
+    /// Time limit of the code in milliseconds; waiting for an approval does not count.
     pub timeout_ms: u64,
     /// The caller's own data.
     pub metadata: Option<JsonObject>,
-    /// Who asked; it belongs to this identity's workspace.
+    /// The identity that submitted it; it belongs to that identity's workspace.
     #[serde(flatten)]
     pub principal: Principal,
-    /// When it was recorded.
+    /// Time of its creation.
     pub created_at: Timestamp,
-    /// When its code began.
+    /// Start of its code.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time of its end.
     pub completed_at: Option<Timestamp>,
     /// 0, 1, 124, 126, 130 or 137, once it has ended.
     pub exit_code: Option<i32>,
@@ -103,7 +103,7 @@ pub struct Task {
     pub error: Option<TaskError>,
     /// Console output.
     pub logs: Logs,
-    /// What the caller should know although the task did not fail on it.
+    /// Warnings that did not fail the task.
     pub warnings: Vec<String>,
     /// What it used.
     pub usage: Usage,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a tool says about itself. Claims of the upstream, not facts: unless it is trusted they
+/// Annotations of a tool. Claims of the upstream, not facts: unless it is trusted they
 /// never make policy milder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -11,13 +11,13 @@ pub struct Annotations {
     pub read_only: Option<bool>,
     /// It may destroy or overwrite.
     pub destructive: Option<bool>,
-    /// The same call twice does no more than once.
+    /// Repeating a call has no further effect.
     pub idempotent: Option<bool>,
     /// It reaches an open world, such as the web.
     pub open_world: Option<bool>,
 }
 
-/// What a tool does at a service that says so by its protocol; not a claim but what is sent.
+/// The operation that a tool performs, known from the protocol; a fact and not a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// HTTP GET.
@@ -43,7 +43,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether it is there to look and not to change.
+    /// Returns true if it reads and changes nothing.
     pub fn reads(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Options | Self::Query)
     }

@@ -41,17 +41,17 @@ pub struct ApprovalChange {
     pub from: ApprovalStatus,
     /// The status it gets.
     pub to: ApprovalStatus,
-    /// When. A person's word counts only before the row's `expires_at`.
+    /// Time of the change. A person's decision counts only before the row's `expires_at`.
     pub at: Timestamp,
-    /// The person whose word it is; none for the clock, the task's end and policy.
+    /// The person who decides; none for the clock, the task's end and policy.
     pub by: Option<String>,
-    /// What the person says.
+    /// The person's note.
     pub note: Option<String>,
-    /// Why, where it is nobody's word.
+    /// The reason, if no person decides.
     pub why: Option<String>,
 }
 
-/// What became of such a change.
+/// The outcome of such a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decided {
     /// The row as it is now.
@@ -71,7 +71,7 @@ pub struct ApprovalFilter {
     pub task_id: Option<TaskId>,
     /// At most so many, 1 to [`APPROVALS_LIST_MAX`].
     pub limit: u32,
-    /// From where the previous page ended.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -80,6 +80,6 @@ pub struct ApprovalFilter {
 pub struct ApprovalPage {
     /// The newest first.
     pub approvals: Vec<Approval>,
-    /// Where the next page begins, if there is one. Opaque.
+    /// Cursor of the next page, if there is one. Opaque.
     pub next_cursor: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Answers that are too large for a program: rows and their text in parts, so that a slice is read
+//! Responses too large for a program: rows and their text in parts, so that a slice is read
 //! without the rest.
 
 use futures::future::BoxFuture;
@@ -67,7 +67,7 @@ pub trait ArtifactStore: Send + Sync + 'static {
     fn sweep_artifacts(&self, at: Timestamp) -> Written<Swept>;
 }
 
-/// What became of an opening.
+/// The outcome of opening an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArtifactOpened {
     /// It may be written.
@@ -91,7 +91,7 @@ pub struct ArtifactPart {
 }
 
 impl ArtifactPart {
-    /// Where it begins in the whole text, in bytes.
+    /// Its offset in the whole text, in bytes.
     pub fn offset(&self) -> u64 {
         u64::from(self.index) * ARTIFACT_PART_BYTES as u64
     }
@@ -111,7 +111,7 @@ pub enum ArtifactAt {
 pub struct ArtifactFilter {
     /// At most so many, 1 to [`ARTIFACTS_LIST_MAX`].
     pub limit: u32,
-    /// From where the previous page ended.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -120,15 +120,15 @@ pub struct ArtifactFilter {
 pub struct ArtifactPage {
     /// The newest first.
     pub artifacts: Vec<Artifact>,
-    /// Where the next page begins, if there is one. Opaque.
+    /// Cursor of the next page, if there is one. Opaque.
     pub next_cursor: Option<String>,
 }
 
-/// What a step of the sweep did.
+/// The work of one step of the sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Parts that it removed.
     pub parts: u32,
-    /// Whether another step may have something to do.
+    /// True if another step may have something to do.
     pub more: bool,
 }

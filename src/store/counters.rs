@@ -21,7 +21,7 @@ pub const COUNTER_KEY_BYTES_MAX: usize = 1024;
 /// within it is left out: it never lets more through than its limit, and forgets a call at most a
 /// sixteenth of the window late.
 pub const ROLLING_SLICES: i64 = 16;
-/// How long a counter without a window of its own is kept after its last use: longer than a task
+/// Lifetime of a counter without a window, after its last use: longer than a task
 /// and its approvals last.
 const WHOLE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -46,7 +46,7 @@ pub trait CounterStore: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>>;
 }
 
-/// What a counter is compared over.
+/// The window of a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CounterWindow {
     /// Since the last whole multiple of this length after 1970 in UTC: 60 s is the minute, 86 400 s
@@ -63,11 +63,11 @@ pub enum CounterWindow {
 pub struct CounterHold {
     /// The counter's name.
     pub key: String,
-    /// What it is compared over.
+    /// Its window.
     pub window: CounterWindow,
     /// The most it may be, in millionths.
     pub max: i64,
-    /// What this call adds, in millionths; 0 or more.
+    /// Amount that this call adds, in millionths; 0 or more.
     pub cost: i64,
 }
 
@@ -76,11 +76,11 @@ pub struct CounterHold {
 pub struct CounterRead {
     /// The counter's name.
     pub key: String,
-    /// What it is read over.
+    /// Its window.
     pub window: CounterWindow,
 }
 
-/// What became of a reservation.
+/// The outcome of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reserved {
     /// Everything is counted. Give the token back where it should not stay so.
@@ -91,12 +91,12 @@ pub enum Reserved {
         index: usize,
         /// The counter's value, in millionths.
         value: i64,
-        /// When the window may have room again; none where it never will.
+        /// Time until the window may have room again; none if it never will.
         retry_after: Option<Duration>,
     },
 }
 
-/// What was counted, so that it can be given back. Dropping it leaves everything counted.
+/// The counted amounts, so that they can be given back. Dropping it leaves everything counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HoldToken(Vec<Slot>);
 
@@ -106,7 +106,7 @@ impl HoldToken {
         Self(slots)
     }
 
-    /// What was counted.
+    /// The counted amounts.
     pub fn slots(&self) -> &[Slot] {
         &self.0
     }
@@ -116,7 +116,7 @@ impl HoldToken {
         Self(self.0.iter().filter(|slot| keep(slot.index)).cloned().collect())
     }
 
-    /// Whether there is nothing to give back.
+    /// Returns true if there is nothing to give back.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -132,20 +132,20 @@ pub struct Slot {
     /// Length of a slice; 0 for all time. Part of the counter's identity: a minute and an hour of
     /// one name are two counters.
     pub width: i64,
-    /// Where the slice begins that this use is counted in.
+    /// Start of the slice that this use is counted in.
     pub bucket: i64,
-    /// Where the first slice of the window begins.
+    /// Start of the first slice of the window.
     pub first: i64,
-    /// When it is of no use any more.
+    /// Time after which nothing needs it.
     pub expires_at: i64,
-    /// What this use adds, in millionths.
+    /// Amount that this use adds, in millionths.
     pub cost: i64,
     /// The most the window may hold, in millionths.
     pub max: i64,
 }
 
 impl Slot {
-    /// Where all of a call's holds are counted. Two on one counter are one use of it: the larger
+    /// The slots of all of a call's holds. Two on one counter are one use of it: the larger
     /// cost under the smaller bound.
     pub fn all(holds: &[CounterHold], at: Timestamp) -> Vec<Self> {
         let mut slots: Vec<Self> = Vec::with_capacity(holds.len());
@@ -190,16 +190,16 @@ impl Slot {
     }
 }
 
-/// Where a window stands at a moment, in nanoseconds.
+/// The position of a window at a moment, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Length of a slice; 0 for all time.
     pub width: i64,
-    /// Where the present slice begins.
+    /// Start of the present slice.
     pub bucket: i64,
-    /// Where the first slice of the window begins.
+    /// Start of the first slice of the window.
     pub first: i64,
-    /// When it is of no use any more.
+    /// Time after which nothing needs it.
     pub expires_at: i64,
 }
 
@@ -232,7 +232,7 @@ impl Place {
         }
     }
 
-    /// How long until the window of a counter whose oldest slice in use is `oldest` has room again;
+    /// Time until the window of a counter whose oldest slice in use is `oldest` has room again;
     /// none where it never has.
     pub fn retry_after(&self, oldest: i64, at: Timestamp) -> Option<Duration> {
         let now = i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX);
@@ -245,7 +245,7 @@ impl Place {
     }
 }
 
-/// Whether every store can take these holds.
+/// Checks that every store can take these holds.
 pub fn counters_fit(holds: &[CounterHold]) -> Result<(), StoreError> {
     if holds.len() > HOLDS_MAX {
         return Err(StoreError::Invalid("a call has more limits than a reservation takes"));

@@ -10,7 +10,7 @@ use crate::model::TaskId;
 /// write back.
 pub type Written<T = ()> = BoxFuture<'static, Result<T, StoreError>>;
 
-/// Why the store could not.
+/// Errors of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another server has the database open.
@@ -38,7 +38,7 @@ pub enum StoreError {
     Open {
         /// The database's file.
         path: PathBuf,
-        /// What failed.
+        /// The cause.
         #[source]
         source: Source,
     },

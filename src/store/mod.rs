@@ -43,7 +43,7 @@ pub use tasks::{
 pub trait Store:
     TaskStore + JournalStore + CounterStore + ApprovalStore + ArtifactStore + RecoveryStore
 {
-    /// Whether reads and writes work now.
+    /// Checks that reads and writes work now.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Waits until everything queued is durable and closes. Later writes and reads resolve to

@@ -5,9 +5,9 @@
 pub struct ResultPiece {
     /// The piece.
     pub text: String,
-    /// Where it begins, in bytes.
+    /// Its offset in bytes.
     pub offset: u64,
-    /// Where the next one begins, if there is more.
+    /// Offset of the next piece, if there is more.
     pub next_offset: Option<u64>,
     /// Length of the whole text in bytes.
     pub total_bytes: u64,

@@ -26,11 +26,11 @@ pub struct Recovery {
     pub under_way: TaskError,
     /// The error of every other task.
     pub idle: TaskError,
-    /// Why approvals are void.
+    /// The reason recorded with void approvals.
     pub why: String,
 }
 
-/// How much was ended.
+/// Numbers of what was ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Tasks.

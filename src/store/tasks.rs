@@ -11,7 +11,7 @@ use crate::model::{
     TaskStatus, Timestamp, Usage,
 };
 
-/// How long an idempotency key holds.
+/// Lifetime of an idempotency key.
 pub const IDEMPOTENCY_HOURS: i64 = 24;
 /// Tasks in one page at the most.
 pub const LIST_MAX: u32 = 200;
@@ -70,7 +70,7 @@ pub struct NewTask {
     pub timeout_ms: u64,
     /// The caller's own data.
     pub metadata: Option<JsonObject>,
-    /// Who asked.
+    /// The identity that submits it.
     pub principal: Principal,
     /// Now.
     pub created_at: Timestamp,
@@ -80,7 +80,7 @@ pub struct NewTask {
     pub idempotency_key: Option<String>,
 }
 
-/// What became of a creation.
+/// The outcome of a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Created {
     /// It is recorded.
@@ -96,30 +96,30 @@ pub struct TaskChange {
     pub task_id: TaskId,
     /// Its new status.
     pub status: Option<TaskStatus>,
-    /// When its code began.
+    /// Start of its code.
     pub started_at: Option<Timestamp>,
-    /// How it ended; present exactly when `status` is terminal.
+    /// Its end; present exactly when `status` is terminal.
     pub end: Option<TaskEnd>,
     /// Appended to its history.
     pub events: Vec<NewEvent>,
 }
 
-/// How a task ended.
+/// The end of a task.
 #[derive(Debug, Clone)]
 pub struct TaskEnd {
-    /// When.
+    /// Time of the end.
     pub completed_at: Timestamp,
     /// 0, 1, 124, 126, 130 or 137.
     pub exit_code: i32,
     /// The result's JSON text, where the code returned; at most 64 MiB.
     pub result: Option<RawJson>,
-    /// Why it did not complete.
+    /// The reason why it did not complete.
     pub error: Option<TaskError>,
     /// All its console output.
     pub logs: Logs,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
-    /// What it used.
+    /// Resources it used.
     pub usage: Usage,
 }
 
@@ -134,7 +134,7 @@ pub struct TaskFilter {
     pub metadata: Option<JsonObject>,
     /// At most so many, 1 to [`LIST_MAX`].
     pub limit: u32,
-    /// From where the previous page ended.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -143,6 +143,6 @@ pub struct TaskFilter {
 pub struct TaskPage {
     /// The tasks, newest first. Their `code` and `logs` are whole.
     pub tasks: Vec<Task>,
-    /// Where the next page begins, if there is one. Opaque.
+    /// Cursor of the next page, if there is one. Opaque.
     pub next_cursor: Option<String>,
 }

@@ -60,7 +60,7 @@ struct Inner {
     stopping: CancellationToken,
 }
 
-/// Why a task was not taken.
+/// Reasons for rejecting a task.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// No such runtime.
@@ -72,7 +72,7 @@ pub enum SubmitError {
         known: Vec<String>,
     },
     /// As many tasks wait as may.
-    #[error("{queue_max} tasks are waiting to begin, the most that may")]
+    #[error("{queue_max} tasks are waiting to begin, which is the limit")]
     Busy {
         /// The bound.
         queue_max: usize,

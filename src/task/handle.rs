@@ -103,7 +103,7 @@ impl TaskHandle {
         &self.cancel
     }
 
-    /// Why somebody stopped it, if somebody did.
+    /// The reason for stopping it, if it was stopped.
     pub(super) fn stop_cause(&self) -> Option<StopCause> {
         self.state.lock().stop_cause()
     }

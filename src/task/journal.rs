@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How often the writing of an end is repeated, and the pauses between: about half a minute in all.
+/// Retries of writing an end, and the pauses between: about half a minute in all.
 const END_RETRIES_MAX: u32 = 12;
 const END_RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 

@@ -79,7 +79,7 @@ impl TaskState {
         self.status
     }
 
-    /// Why somebody ended it, if somebody did.
+    /// The reason for stopping it, if it was stopped.
     pub fn stop_cause(&self) -> Option<StopCause> {
         self.stop
     }
@@ -139,7 +139,7 @@ impl TaskState {
     }
 }
 
-/// Whether a task may go from one status to another. A terminal status never changes.
+/// Returns true if a task may go from one status to another. A terminal status never changes.
 pub fn may_become(from: TaskStatus, to: TaskStatus) -> bool {
     use TaskStatus::*;
     match from {
@@ -162,7 +162,7 @@ pub fn exit_code(status: TaskStatus) -> Option<i32> {
     }
 }
 
-/// Why the host ends a task that could go on.
+/// Reasons of the host for ending a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
     /// Somebody cancelled it.
@@ -178,7 +178,7 @@ pub struct RunContext<'a> {
     pub wall_ms_max: u64,
     /// CPU budget in milliseconds, for messages.
     pub cpu_ms_max: u64,
-    /// Why the run was stopped, if the host stopped it.
+    /// The reason for stopping the run, if the host stopped it.
     pub stopped: Option<StopCause>,
     /// The error code with which policy, a limit or a person rejected the call of that number.
     /// Guests cannot influence it.
@@ -194,7 +194,7 @@ pub struct End {
     pub exit_code: i32,
     /// The value, where the code returned.
     pub result: Option<RawJson>,
-    /// Why it did not complete.
+    /// The reason why it did not complete.
     pub error: Option<TaskError>,
 }
 

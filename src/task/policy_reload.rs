@@ -26,11 +26,11 @@ use crate::{
 
 /// Longest policy file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// How long files must be unchanged before they are read: editors write in several steps.
+/// Time that files must be unchanged before they are read: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 /// The longest wait for a file that keeps changing.
 const QUIET_WITHIN: Duration = Duration::from_secs(1);
-/// How often files are compared where changes are not notified, as on some network file systems.
+/// Interval of comparing files if changes are not notified, as on some network file systems.
 const POLL_EVERY: Duration = Duration::from_secs(5);
 /// Problems of the files that `/healthz` reports.
 const PROBLEMS_MAX: usize = 20;
@@ -62,7 +62,7 @@ pub struct PolicyStatus {
     pub profile: Profile,
     /// The revision in force.
     pub revision: String,
-    /// Why the files as they are now are not in force; empty where they are.
+    /// Problems that keep the present files from being in force; empty if they are.
     pub problems: Vec<String>,
 }
 

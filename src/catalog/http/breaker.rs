@@ -98,7 +98,7 @@ pub(in crate::catalog) struct Permit<'a> {
     circuit: &'a CircuitBreaker,
     operation: String,
     since: Instant,
-    /// Whether it probes for all operations, and for its own.
+    /// True if it probes for all operations, and for its own.
     probes: (bool, bool),
 }
 

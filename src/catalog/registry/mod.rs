@@ -120,7 +120,7 @@ impl Snapshot {
         self.folds.iter().enumerate().any(|(at, folded)| visibility.is_seen(at) && is_such(folded))
     }
 
-    /// Paths most like a wrong one, the likest first, of those that are seen.
+    /// Paths most like a wrong one, the most similar first, of those that are seen.
     pub(super) fn nearest(&self, path: &str, visibility: &VisibilityMap) -> Vec<String> {
         let nearest =
             nearest::nearest(path, &self.folds, &self.letters, |at| visibility.is_seen(at));

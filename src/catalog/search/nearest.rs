@@ -80,7 +80,8 @@ fn same_head(one: &str, other: &str) -> usize {
         .count()
 }
 
-/// Positions of the folded paths most like a wrong one, the likest first, of those that are seen.
+/// Positions of the folded paths most like a wrong one, the most similar first, of those that are
+/// seen.
 pub(in crate::catalog) fn nearest(
     path: &str,
     folds: &[String],
@@ -131,7 +132,7 @@ pub(in crate::catalog) fn nearest(
         .collect()
 }
 
-/// The names most like a wrong one, the likest first, of a few.
+/// The names most like a wrong one, the most similar first, of a few.
 pub(in crate::catalog) fn among<'a>(wrong: &str, names: &[&'a str]) -> Vec<&'a str> {
     let folds: Vec<String> = names.iter().map(|name| fold(name)).collect();
     let letters: Vec<Letters> = folds.iter().map(|folded| Letters::of(folded)).collect();

@@ -73,7 +73,7 @@ pub struct PlainArgument {
 /// One host function.
 #[derive(Debug)]
 pub struct HostFunction {
-    /// Who performs it, and as what.
+    /// The part that performs it, and its identity there.
     pub id: HostFunctionId,
     /// Path below `tools`; its first segment is reserved.
     pub path: &'static str,
@@ -200,7 +200,7 @@ pub fn reserved_namespaces() -> &'static [&'static str] {
     &NAMES
 }
 
-/// Whether no upstream can have this name.
+/// Returns true if no upstream can have this name.
 pub fn is_reserved_namespace(name: &str) -> bool {
     reserved_namespaces().iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
 }

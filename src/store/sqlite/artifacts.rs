@@ -19,7 +19,7 @@ use crate::{
 
 const COLUMNS: &str =
     "n, id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at";
-/// What counts against the workspace's room.
+/// Bytes that count against the workspace's quota.
 const USED: &str =
     "SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2";
 const OPEN: &str = "INSERT INTO artifacts

@@ -86,7 +86,7 @@ impl Change {
     }
 }
 
-/// What became of one write of a batch.
+/// The outcome of one write of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,

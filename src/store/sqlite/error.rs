@@ -6,10 +6,10 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 
-/// Where the outcome of one job goes.
+/// Receiver of the outcome of one job.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// What a failed statement means to the caller.
+/// The error of a failed statement, as the caller sees it.
 pub(super) fn failed(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::PoolClosed => StoreError::Closed,

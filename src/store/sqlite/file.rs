@@ -9,7 +9,7 @@ use std::{
 
 use crate::store::StoreError;
 
-/// What SQLite puts beside a database: whoever writes these writes the database.
+/// Files of SQLite beside a database: whoever writes these writes the database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Held while a server has the database. The operating system lets go of it when the process ends,

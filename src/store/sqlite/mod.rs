@@ -30,9 +30,9 @@ use crate::store::{Source, StoreError};
 
 /// Connections for reading.
 const READERS: u32 = 4;
-/// How long a read waits for one of them.
+/// Longest wait of a read for one of them.
 const READER_WAIT: Duration = Duration::from_secs(10);
-/// How long a connection waits for a lock that another process, such as a backup, holds.
+/// Longest wait of a connection for a lock that another process, such as a backup, holds.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Bytes in a page of the database, the unit of `max_page_count`.
 const PAGE_BYTES: u64 = 4096;
@@ -42,15 +42,15 @@ const PAGE_BYTES: u64 = 4096;
 /// log stays small (16 MiB) and a start after a crash quick.
 const CHECKPOINT_PAGES: u32 = 4096;
 
-/// How to open the database.
+/// Settings of the database.
 #[derive(Debug, Clone)]
 pub struct SqliteConfig {
     /// The database's file. It and the folders above it are made where they are missing, for the
     /// owner's eyes only.
     pub path: PathBuf,
-    /// What a resolved write survives.
+    /// Durability of a resolved write.
     pub synchronous: Synchronous,
-    /// How large the file may become, in bytes, rounded down to 4096; then writes fail with
+    /// Largest size of the file in bytes, rounded down to 4096; beyond it writes fail with
     /// [`StoreError::Full`]. None: as large as the disk allows.
     pub max_bytes: Option<u64>,
 }
@@ -62,7 +62,7 @@ impl SqliteConfig {
     }
 }
 
-/// What a resolved write survives.
+/// Durability of a resolved write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Synchronous {
     /// The death of the process at any moment. A power cut may lose the last moments, never damage
@@ -110,7 +110,8 @@ impl SqliteStore {
         Ok(Self { path: config.path, readers, writer: Writer::start(connection, lock) })
     }
 
-    /// How many batches have become durable since the start. Much fewer than writes, under load.
+    /// Number of batches that have become durable since the start. Under load far below that of
+    /// writes.
     pub fn batches(&self) -> u64 {
         self.writer.batches()
     }

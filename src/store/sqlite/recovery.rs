@@ -41,7 +41,7 @@ pub(super) async fn recover(
     Ok(Recovered { tasks, approvals, artifacts })
 }
 
-/// Where it fails the caller rolls back.
+/// If it fails the caller rolls back.
 async fn fail_unfinished(
     connection: &mut SqliteConnection,
     recovery: &Recovery,

@@ -360,7 +360,7 @@ impl Thread {
     }
 }
 
-/// Whether the batch would have been written without one of its writes.
+/// Returns true if the batch would have been written without one of its writes.
 fn is_one_writes_fault(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(SQLITE_CONSTRAINT | SQLITE_TOOBIG))
 }

@@ -29,7 +29,7 @@ impl ApprovalRequest {
     /// The row of the approval: the exact call, and everything that a person must see of it.
     ///
     /// # Errors
-    /// Where the arguments are not JSON, or the time to wait is without end.
+    /// If the arguments are not JSON, or the time to wait is without end.
     pub(in crate::task) fn row(
         self,
         binding: Binding<'_>,

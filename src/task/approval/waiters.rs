@@ -14,7 +14,7 @@ use crate::{
     task::call::rejection::{CallRejection, RATE_LIMITED},
 };
 
-/// How long the person who approves waits for the call's fate: sent, or forbidden by now.
+/// Time that an approval's answer waits for the call's fate: sent, or forbidden by now.
 const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// The longest that a call may wait for an approval, whatever its rule says.
 pub const APPROVAL_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -22,7 +22,7 @@ pub const APPROVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Limits of waiting for approvals.
 #[derive(Debug, Clone)]
 pub struct ApprovalTerms {
-    /// How long a call waits where its rule sets no time; at most [`APPROVAL_MAX`].
+    /// Time that a call waits if its rule sets none; at most [`APPROVAL_MAX`].
     pub timeout: Duration,
     /// Calls of one task that wait at once.
     pub calls_max: usize,
@@ -68,7 +68,7 @@ impl ApprovalWaiters {
         self.tasks.lock().len()
     }
 
-    /// Whether a call waits for this approval.
+    /// Returns true if a call waits for this approval.
     pub fn is_waiting(&self, id: ApprovalId) -> bool {
         self.waiting.contains_key(&id)
     }
@@ -83,7 +83,7 @@ impl ApprovalWaiters {
         drop(tokio::time::timeout(SETTLED_WITHIN, settled.wait_for(|settled| *settled)).await);
     }
 
-    /// How long a call may wait whose rule sets this time.
+    /// Time that a call may wait whose rule sets this one.
     pub(in crate::task) fn timeout(&self, of_rule: Option<Duration>) -> Duration {
         of_rule.unwrap_or(self.terms.timeout).min(APPROVAL_MAX)
     }
@@ -91,7 +91,7 @@ impl ApprovalWaiters {
     /// Takes a slot for one more call of this task.
     ///
     /// # Errors
-    /// Where as many calls of the task wait as may, or as many tasks.
+    /// If the limit of waiting calls of the task, or of waiting tasks, is reached.
     pub(in crate::task) fn acquire_slot(
         self: &Arc<Self>,
         task: TaskId,
@@ -100,13 +100,12 @@ impl ApprovalWaiters {
         let calls = tasks.get(&task).copied().unwrap_or(0);
         let (calls_max, tasks_max) = (self.terms.calls_max, self.terms.tasks_max);
         if calls >= calls_max {
-            let message = format!(
-                "{calls_max} calls of this task wait for approval already, the most that may"
-            );
+            let message =
+                format!("{calls_max} calls of this task wait for approval, which is the limit");
             return Err(CallRejection::new(RATE_LIMITED, message));
         }
         if calls == 0 && tasks.len() >= tasks_max {
-            let message = format!("{tasks_max} tasks wait for approval already, the most that may");
+            let message = format!("{tasks_max} tasks wait for approval, which is the limit");
             return Err(CallRejection::new(RATE_LIMITED, message));
         }
         *tasks.entry(task).or_default() += 1;

@@ -45,7 +45,7 @@ impl BudgetTracker {
     /// Counts a call that is about to be made.
     ///
     /// # Errors
-    /// Where a budget is used up.
+    /// If a budget is used up.
     pub(in crate::task) fn count_call(&self, budget: &Budget) -> Result<(), CallRejection> {
         let mut used = self.used.lock();
         if let Some(max) = budget.calls.filter(|max| used.calls >= *max) {
@@ -111,7 +111,7 @@ impl BudgetTracker {
     /// Counts a response.
     ///
     /// # Errors
-    /// Where it is larger than what is left of the budget.
+    /// If it is larger than what is left of the budget.
     pub(in crate::task) fn count_response(
         &self,
         budget: &Budget,

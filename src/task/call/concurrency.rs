@@ -31,7 +31,7 @@ impl Default for UpstreamConcurrency {
 
 /// The permit of a call to run at an upstream, given back when dropped.
 pub(in crate::task) struct CallPermit {
-    /// Whether it was waited for.
+    /// True if it was waited for.
     pub(in crate::task) waited: bool,
     _permits: (KeyedPermit, KeyedPermit),
 }

@@ -52,7 +52,7 @@ pub struct Services {
     pub concurrency: UpstreamConcurrency,
     /// The responses that are too large for a program.
     pub artifacts: Artifacts,
-    /// Whether the values of arguments are recorded.
+    /// True if the values of arguments are recorded.
     pub record_values: bool,
 }
 
@@ -131,7 +131,7 @@ impl CallContext {
     /// Waits, but no longer than the run lasts.
     ///
     /// # Errors
-    /// Where the run is over first.
+    /// If the run is over first.
     pub(in crate::task) async fn unless_dropped<T>(
         &self,
         wait: impl Future<Output = T>,

@@ -33,7 +33,7 @@ impl PolicyDecision {
     }
 }
 
-/// Why the calls of a run are dropped.
+/// Reasons for dropping the calls of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) enum DropCause {
     /// The run is over: it returned, threw, reached a limit or was stopped.
@@ -69,11 +69,11 @@ pub(in crate::task) enum CallEvent {
     Suspended,
     /// The approval's row as it was decided, or as it expired.
     ApprovalDecided(Box<Approval>),
-    /// What was approved still means the same, and the call is the approved one.
+    /// The approved call still means the same.
     Verified,
     /// It may run at the upstream. `waited` where that took a while.
     PermitAcquired {
-        /// Whether it waited.
+        /// True if it waited.
         waited: bool,
     },
     /// The approval is used up by this call.
@@ -84,7 +84,7 @@ pub(in crate::task) enum CallEvent {
     Exceeded {
         /// The counter's index among the decision's reservations.
         index: usize,
-        /// When there may be room again; none where there never will be.
+        /// Time until there may be room again; none if there never will be.
         retry_after: Option<Duration>,
         /// Now, since the beginning of the call.
         at: Duration,
@@ -97,7 +97,7 @@ pub(in crate::task) enum CallEvent {
     Started,
     /// The upstream responded, and the response is within the task's budget.
     Responded {
-        /// Whether it is too large for a program.
+        /// True if it is too large for a program.
         is_large: bool,
     },
     /// The upstream failed, and the call certainly had no effect.

@@ -34,14 +34,14 @@ pub(in crate::task) struct CallState {
     decisions: usize,
     /// The latest decision, and its budget.
     decided: Option<Box<PolicyDecision>>,
-    /// Whether it is counted against the task's budget.
+    /// True if it is counted against the task's budget.
     is_counted: bool,
-    /// Whether a person has agreed to what policy asks about.
+    /// True if a person has agreed to what policy asks about.
     is_agreed: bool,
     /// The counters beyond whose bound a person lets it go.
     beyond: HashSet<CounterKey>,
     approval: ApprovalUse,
-    /// Until when it may wait for counters, since its beginning.
+    /// Longest wait for counters, since its beginning.
     patience: Option<Duration>,
     has_permit: bool,
     reserved: Option<Reserved>,

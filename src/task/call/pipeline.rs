@@ -585,7 +585,7 @@ fn with_artifacts(args: &str, tool: &Tool) -> Result<Arguments, CallFailure> {
     })
 }
 
-/// Whether a call that failed so had certainly no effect.
+/// Returns true if a call with this failure certainly had no effect.
 fn had_no_effect(error: &UpstreamError) -> bool {
     use UpstreamErrorCode::{AnswerTooLarge, BadAnswer, Lost, Timeout};
     !matches!(error.code, Timeout | Lost | AnswerTooLarge | BadAnswer)
