@@ -147,7 +147,7 @@ impl World {
                 self.is_dropped = true;
                 return CallEvent::RunDropped(DropCause::RunEnded);
             }
-            Chance::Wrong(n) if n % 2 == 0 => return CallEvent::Started,
+            Chance::Wrong(n) if n.is_multiple_of(2) => return CallEvent::Started,
             Chance::Wrong(_) => return row_of_another_call(),
         };
         match self.awaited.expect("something is awaited") {
@@ -171,7 +171,7 @@ impl World {
             }
             "verify" => CallEvent::Verified,
             "permit" => {
-                let waited = n % 4 == 0;
+                let waited = n.is_multiple_of(4);
                 if waited {
                     self.verdict = None;
                 }
@@ -182,12 +182,13 @@ impl World {
                 self.is_call_approved |= self.asks_about_call;
                 CallEvent::ApprovalConsumed
             }
-            "reserve" if n % 3 > 0 => {
+            "reserve" if !n.is_multiple_of(3) => {
                 self.reserved = (0..self.holds).collect();
                 CallEvent::Reserved(token(self.holds))
             }
             "reserve" => {
-                let retry_after = (n % 5 > 0).then(|| Duration::from_millis(u64::from(n)));
+                let retry_after =
+                    (!n.is_multiple_of(5)).then(|| Duration::from_millis(u64::from(n)));
                 let at = Duration::from_millis(u64::from(n) * 20);
                 CallEvent::Exceeded { index: usize::from(n / 3 % 4), retry_after, at }
             }
@@ -197,7 +198,7 @@ impl World {
             }
             "expand" => CallEvent::Expanded,
             "start" => CallEvent::Started,
-            "dispatch" => CallEvent::Responded { is_large: n % 2 == 0 },
+            "dispatch" => CallEvent::Responded { is_large: n.is_multiple_of(2) },
             "store" => CallEvent::Stored,
             other => panic!("{other}"),
         }
@@ -205,7 +206,7 @@ impl World {
 
     fn decide(&mut self, n: u8) -> CallEvent {
         self.decisions += 1;
-        let has_limits = n % 4 > 0;
+        let has_limits = !n.is_multiple_of(4);
         self.holds = if has_limits { ALLOWED.reservations.len() } else { 0 };
         let verdict = match n / 8 {
             0 => deny(true),
