@@ -79,7 +79,7 @@ fn a_long_text_unfolds_and_is_whole() {
     let text = super::value(&Value::from("x".repeat(5000))).into_string();
     assert!(
         text.contains("<details")
-            && text.contains("a text of 5000 characters")
+            && text.contains("a string of 5000 characters")
             && text.contains(&"x".repeat(5000))
     );
 }
