@@ -303,7 +303,7 @@ async fn large_json_is_searched_looked_into_and_passed_on_whole() {
         told["nothing"],
         json!(["ToolArgumentError", "there is nothing at `pointer` \"/rows/x\""])
     );
-    assert!(told["all"].as_str().unwrap().contains("allowed are 8388608"), "{told}");
+    assert!(told["all"].as_str().unwrap().contains("the limit is 8388608"), "{told}");
     assert_eq!(told["passed"], json!({ "rows": 220_001, "bytes": null, "name": "rows" }));
 }
 
@@ -348,14 +348,14 @@ async fn artifacts_that_are_too_much_for_one_call_are_told_and_nothing_is_sent()
     assert_eq!(
         told,
         json!([
-            "ToolCallError arguments_too_large: the arguments hold 65 artifacts, allowed are 64",
+            "ToolCallError arguments_too_large: the arguments contain 65 artifacts; the limit is 64",
             format!(
-                "ToolCallError arguments_too_large: the artifacts in the arguments have {bytes} \
-                bytes together, allowed are 67108864"
+                "ToolCallError arguments_too_large: the artifacts in the arguments are {bytes} \
+                bytes together; the limit is 67108864"
             ),
-            "ToolCallError arguments_too_large: the artifacts in the arguments hold more than \
-            1000000 values; pass on a part, as \
-             `tools.artifacts.json({ id, pointer })` gives it",
+            "ToolCallError arguments_too_large: the artifacts in the arguments contain more than \
+            1000000 values; pass a part, as \
+             `tools.artifacts.json({ id, pointer })` returns it",
         ])
     );
     assert_eq!(service.stored.load(Ordering::SeqCst), 0);
@@ -557,8 +557,8 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
     let expected = [
         "ToolCallError response_too_large: the response of `demo.big` is larger than 10485760 bytes",
         "ToolArgumentError invalid_tool_arguments: `tools.artifacts.read`: field `length`",
-        "ToolArgumentError invalid_tool_arguments: `offset` is 9000001, the artifact has 9000000 bytes",
-        "ToolArgumentError invalid_tool_arguments: `from` is 2, the artifact has 1 lines",
+        "ToolArgumentError invalid_tool_arguments: `offset` is 9000001; the artifact is 9000000 bytes",
+        "ToolArgumentError invalid_tool_arguments: `from` is 2; the artifact has 1 lines",
         "ToolArgumentError invalid_tool_arguments: `pattern` does not compile",
         "ToolArgumentError invalid_tool_arguments:",
         "ToolArgumentError invalid_tool_arguments: `cursor`",
