@@ -273,7 +273,7 @@ fn within_lines(artifact: &Artifact, from: Option<u64>) -> Result<u64, ArtifactE
     match from <= artifact.lines {
         true => Ok(from),
         false => Err(ArtifactError::InvalidArguments(format!(
-            "`from` is {from}, the artifact has {} lines",
+            "`from` is {from}; the artifact has {} lines",
             artifact.lines
         ))),
     }
