@@ -77,13 +77,13 @@ impl Asking {
 /// An answer, or what tools that write it to a file keep of it.
 #[derive(Deserialize)]
 struct Answer {
-    data: Option<IntrospectionData>,
+    data: Option<IntrospectionResult>,
     #[serde(rename = "__schema")]
     schema: Option<IntrospectedSchema>,
 }
 
 #[derive(Deserialize)]
-struct IntrospectionData {
+struct IntrospectionResult {
     #[serde(rename = "__schema")]
     schema: Option<IntrospectedSchema>,
 }
