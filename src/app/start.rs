@@ -236,7 +236,7 @@ async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), Sto
     let recovery = Recovery {
         instance_id,
         at: Timestamp::now(),
-        under_way: machine::server_stopped(Calls::UnderWay),
+        under_way: machine::server_stopped(Calls::Outstanding),
         idle: machine::server_stopped(Calls::None),
         why: "the server stopped, and the program that waited with it".into(),
     };

@@ -1,8 +1,7 @@
 //! The contract on a store of a few lines, which keeps the trait honest: nothing in it belongs to
 //! one database. It is also the model that SQLite is compared with on random histories.
 
-#[path = "memory/artifacts.rs"]
-mod artifacts_in_memory;
+mod kept;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -25,7 +24,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
 
 use super::Shared;
-use artifacts_in_memory::Kept;
+use kept::Kept;
 
 super::contracts! {}
 
