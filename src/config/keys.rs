@@ -76,9 +76,8 @@ pub struct StoreKeys {
     #[schemars(with = "String")]
     pub url: Option<String>,
     /// Folder of the files that the server keeps beside the record: the secret store, the instance
-    /// file and the cache of tools, named after the database. Each server needs its own. A relative
-    /// path is relative to the folder of the configuration file. Default: the folder of the
-    /// database.
+    /// file and the cache of tools, named after the database and its path. A relative path is
+    /// relative to the folder of the configuration file. Default: the folder of the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub state_dir: Option<String>,

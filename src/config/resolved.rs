@@ -10,7 +10,13 @@ use std::{
 use url::Url;
 
 use super::keys::Synchronous;
-use crate::model::{Document, SecretSource};
+use crate::{
+    base::digest,
+    model::{Document, SecretSource},
+};
+
+/// Digits of the digest of a database's path in the names of its state files.
+const STATE_DIGEST_CHARS: usize = 12;
 
 /// Listener of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +56,16 @@ impl Store {
         self.state_file("secrets")
     }
 
-    /// Named after the database, so that databases in one folder do not share the file.
+    /// Named after the database; away from its folder also after its path, so that databases of
+    /// one name never share a file.
     fn state_file(&self, extension: &str) -> PathBuf {
         let name = self.path.file_name().unwrap_or("airlock".as_ref());
-        self.state_dir.join(name).with_added_extension(extension)
+        let mut file = self.state_dir.join(name);
+        if self.path.parent() != Some(&*self.state_dir) {
+            let digest = digest::sha256(self.path.as_os_str().as_encoded_bytes());
+            file.add_extension(&digest[..STATE_DIGEST_CHARS]);
+        }
+        file.with_added_extension(extension)
     }
 }
 

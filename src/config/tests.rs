@@ -280,7 +280,12 @@ fn state_files_are_beside_the_database_or_in_a_folder_of_their_own() {
     let config = folder.load(&[url, home], &[]).unwrap();
     assert_eq!(files(&config), names.map(|name| Path::new("/data").join(name)));
     let config = folder.load(&[url, home, ("AIRLOCK_STORE_STATE_DIR", "/state")], &[]).unwrap();
-    assert_eq!(files(&config), names.map(|name| Path::new("/state").join(name)));
+    let apart = |name: &str| name.replace("a.db", "a.db.9d7df3c04174");
+    assert_eq!(files(&config), names.map(|name| Path::new("/state").join(apart(name))));
+    // Another database of that name has files of its own.
+    let other = ("AIRLOCK_STORE_URL", "sqlite:///other/a.db");
+    let other = folder.load(&[other, home, ("AIRLOCK_STORE_STATE_DIR", "/state")], &[]).unwrap();
+    assert!(files(&other).iter().zip(files(&config)).all(|(one, two)| *one != two));
     assert_eq!(config.store.path, Path::new("/data/a.db"));
 }
 

@@ -282,7 +282,7 @@ impl TaskEngine {
     /// ends the task and not the server.
     async fn perform_guarded(&self, run: &TaskRun) -> (End, RunRecord) {
         let performed = AssertUnwindSafe(self.perform(run)).catch_unwind().await;
-        // One that panics is lost; the others have ended.
+        // Each call ends by itself, also one that panics.
         let dropped = run.host.drop_run(DropCause::RunEnded);
         AssertUnwindSafe(dropped).catch_unwind().await.ok();
         performed.unwrap_or_else(|_| {

@@ -215,7 +215,7 @@ async fn commands_and_descriptions_are_added_without_asking_and_secrets_not_at_a
     for (address, word) in [
         ("https://me:pw@host.example/mcp", "a user or a password"),
         ("https://host.example/mcp?api_key=tok-123456", "`api_key`, which looks like a secret"),
-        ("ftp://host.example/", "is no address"),
+        ("ftp://host.example/", "is not a URL"),
     ] {
         let refused = say(&config, &["upstreams", "add", address], "").await;
         assert!(refused.code == Some(1) && refused.beside.contains(word), "{}", refused.beside);

@@ -7,7 +7,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -233,7 +233,7 @@ impl Vault {
         let path = &self.0.file;
         let failed = |source| VaultError::File { path: path.clone(), done: "written", source };
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
+            private_folder(folder).map_err(failed)?;
         }
         let lock =
             private().create(true).truncate(false).open(beside(path, "lock")).map_err(failed)?;
@@ -285,7 +285,7 @@ fn read_or_make_key(path: &Path, may_make: bool) -> Result<String, VaultError> {
             getrandom::fill(&mut key).map_err(|_| VaultError::NoRandomness)?;
             let text = STANDARD.encode(key);
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(failed("written"))?;
+                private_folder(folder).map_err(failed("written"))?;
             }
             let mut file = private().create_new(true).open(path).map_err(failed("written"))?;
             file.write_all(text.as_bytes())
@@ -298,6 +298,11 @@ fn read_or_make_key(path: &Path, may_make: bool) -> Result<String, VaultError> {
         }
         Err(error) => Err(failed("read")(error)),
     }
+}
+
+/// Creates a folder that is missing, for its owner alone.
+fn private_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 fn private() -> OpenOptions {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     McpHttp, McpStdio,
     config::{HttpConfig, StdioConfig},
+    process,
 };
 use crate::catalog::{
     redact::{self, Secrets},
@@ -14,11 +15,6 @@ use crate::catalog::{
         response::ResponseLimits,
     },
 };
-
-/// Variables of the server's environment that every child gets, beside all that begin with `LC_`:
-/// those that programs need to run at all, and none that tends to hold a secret (proxy URLs do).
-const ENVIRONMENT_NAMES: [&str; 8] =
-    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
 
 impl UpstreamFactory for StdioConfig {
     fn build(
@@ -37,11 +33,9 @@ impl UpstreamFactory for StdioConfig {
         let own: BTreeMap<String, String> = passed.chain(self.env.clone()).collect();
         let named = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let secrets = Secrets::among(named.chain(redact::named_arguments(&self.args)));
-        let is_passed_on =
-            |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
         let mut environment: BTreeMap<String, String> = environment
             .iter()
-            .filter(|(name, _)| is_passed_on(name))
+            .filter(|(name, _)| process::is_inherited(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         environment.extend(own);

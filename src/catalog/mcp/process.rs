@@ -22,6 +22,16 @@ use crate::{
     catalog::{redact::Secrets, upstream::error::ConnectError},
 };
 
+/// Variables of the server's environment that every child gets, beside all that begin with `LC_`:
+/// those that programs need to run at all, and none that tends to hold a secret (proxy URLs do).
+const ENVIRONMENT_NAMES: [&str; 8] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
+
+/// Returns true if every child gets this variable of the server's environment.
+pub(super) fn is_inherited(variable: &str) -> bool {
+    ENVIRONMENT_NAMES.contains(&variable) || variable.starts_with("LC_")
+}
+
 /// Time that a child has to exit by itself once its standard input is closed, and again after it
 /// was sent a signal.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);

@@ -83,6 +83,11 @@ pub enum UpstreamErrorCode {
 }
 
 impl UpstreamErrorCode {
+    /// Returns true if a call that was sent and failed so certainly had no effect.
+    pub fn had_no_effect(self) -> bool {
+        !matches!(self, Self::Timeout | Self::Lost | Self::AnswerTooLarge | Self::BadAnswer)
+    }
+
     /// The name in the contract.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -8,7 +8,10 @@ use serde_json::json;
 use toml_edit::{Array, InlineTable, Table, Value, value};
 use url::Url;
 
-use super::{file::Change, url::shown};
+use super::{
+    file::Change,
+    url::{secret_parameter, shown},
+};
 use crate::{
     app::{self, Failure},
     catalog::Detected,
@@ -118,8 +121,7 @@ async fn service(text: &str, kind: Option<Kind>) -> Result<(Table, String, bool)
         )
         .hint("store it with `airlock secrets set NAME` and refer to it in `auth`"));
     }
-    let secretive = url.query_pairs().find(|(name, _)| looks_secret(name));
-    if let Some((name, _)) = secretive {
+    if let Some(name) = secret_parameter(&url) {
         return Err(Failure::other(format!(
             "the URL holds `{name}`, which looks like a secret; \
             it was not written"
@@ -202,11 +204,6 @@ fn is_document_file(text: &str) -> bool {
     // Also where there is none: no program is called so, and `document` says that the file is
     // missing.
     matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml")
-}
-
-fn looks_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["key", "token", "secret", "password", "auth", "sig"].iter().any(|word| name.contains(word))
 }
 
 /// `https://mcp.linear.app/mcp`: `linear`.

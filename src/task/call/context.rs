@@ -128,6 +128,12 @@ impl CallContext {
         self.run_over.cancel();
     }
 
+    /// Why the run is over; none while it lasts.
+    pub(in crate::task) fn dropped(&self) -> Option<DropCause> {
+        let cause = || self.drop_cause.get().copied().unwrap_or(DropCause::RunEnded);
+        self.run_over.is_cancelled().then(cause)
+    }
+
     /// Waits, but no longer than the run lasts.
     ///
     /// # Errors
@@ -139,7 +145,7 @@ impl CallContext {
         tokio::select! {
             biased;
             () = self.run_over.cancelled() => {
-                Err(self.drop_cause.get().copied().unwrap_or(DropCause::RunEnded))
+                Err(self.dropped().unwrap_or(DropCause::RunEnded))
             }
             done = wait => Ok(done),
         }

@@ -4,10 +4,12 @@
 //! arguments, the approval's row, permits and the response.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
 use serde_json::value::RawValue;
 use tokio::time::{sleep, timeout};
 
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     artifacts::{self, Expanded, Origin, RESPONSE_BYTES_MAX},
-    catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
+    catalog::{Tool, ToolResponse, Visibility},
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, CallDecision, CallStarted, ErrorCode,
         EventDetails, JsonObject, NewEvent, RawJson, Timestamp,
@@ -129,12 +131,26 @@ impl<'a> CallPipeline<'a> {
         loop {
             let mut event = None;
             for action in actions {
-                event = self.perform(action).await;
+                // A panic of ours rejects the call: what it holds is still given back and recorded.
+                let performed = AssertUnwindSafe(self.perform(action)).catch_unwind().await;
+                event = performed.unwrap_or_else(|_| {
+                    Some(CallRejection::in_doubt("the server failed; its log says more").into())
+                });
             }
             let Some(event) = event else {
                 return self.answer.unwrap_or_else(|| Err(rejection::abandoned()));
             };
-            (state, actions) = state.step(event);
+            (state, actions) = match (self.context.dropped(), event) {
+                // A reservation is made although its run is over, and must be known to be given
+                // back.
+                (Some(cause), event @ (CallEvent::Reserved(_) | CallEvent::Exceeded { .. })) => {
+                    let (state, _) = state.step(cause.into());
+                    state.step(event)
+                }
+                // Its start would be recorded, and the call never sent.
+                (Some(cause), CallEvent::Expanded) => state.step(cause.into()),
+                (_, event) => state.step(event),
+            };
         }
     }
 
@@ -499,7 +515,7 @@ impl<'a> CallPipeline<'a> {
         drop(permits);
         let mut response = match response {
             None => return Err(budget::out_of_time(budget).into()),
-            Some(Err(error)) if had_no_effect(&error) => {
+            Some(Err(error)) if error.code.had_no_effect() => {
                 return Err(CallEvent::NoEffect(upstream_failure(&error).into()));
             }
             Some(Err(error)) => return Err(upstream_failure(&error).into()),
@@ -583,10 +599,4 @@ fn with_artifacts(args: &str, tool: &Tool) -> Result<Arguments, CallFailure> {
             format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
         failure(ARGUMENT_ERROR, ErrorCode::InvalidToolArguments.as_str(), &tool.path, &message)
     })
-}
-
-/// Returns true if a call with this failure certainly had no effect.
-fn had_no_effect(error: &UpstreamError) -> bool {
-    use UpstreamErrorCode::{AnswerTooLarge, BadAnswer, Lost, Timeout};
-    !matches!(error.code, Timeout | Lost | AnswerTooLarge | BadAnswer)
 }
