@@ -23,7 +23,7 @@ const LONG_FUNCTIONS: &[&str] = &[];
 
 /// Who stands on whom: a module may import those of lower rank only, so nothing points up and
 /// islands do not know each other.
-const RANKS: [(&str, u8); 14] = [
+const RANKS: [(&str, u8); 15] = [
     ("model", 0),
     ("base", 0),
     ("sandbox", 1),
@@ -32,12 +32,13 @@ const RANKS: [(&str, u8); 14] = [
     ("store", 1),
     ("config", 1),
     ("demo_upstream", 1),
-    ("task", 2),
-    ("service", 3),
-    ("transport", 4),
-    ("app", 5),
-    ("cli", 6),
-    ("main", 7),
+    ("artifacts", 2),
+    ("task", 3),
+    ("service", 4),
+    ("transport", 5),
+    ("app", 6),
+    ("cli", 7),
+    ("main", 8),
 ];
 
 /// Words that say nothing; a name made with one of them hides what the thing is.
