@@ -193,8 +193,8 @@ fn a_pattern_that_cannot_be_is_told() {
         ("(?=a)", "look-around"),
         ("\\w{1000}{1000}", "too large"),
     ] {
-        let told = pattern(bad).unwrap_err();
-        assert!(told.contains(why), "{bad}: {told}");
+        let message = pattern(bad).unwrap_err();
+        assert!(message.contains(why), "{bad}: {message}");
     }
     assert!(pattern(&"a".repeat(1025)).is_err());
 }

@@ -92,12 +92,12 @@ impl TaskState {
             _ if self.status.is_terminal() => vec![],
             TaskEvent::Begun { queue_ms } if self.status == Queued => {
                 let details = TaskRunning { queue_ms: Some(queue_ms) };
-                self.set_status(Running, Some(TaskStatusEvent::Running(details)))
+                self.enter(Running, Some(TaskStatusEvent::Running(details)))
             }
             TaskEvent::CallSuspended if self.status != Queued => {
                 self.suspended_calls += 1;
                 match self.suspended_calls {
-                    1 => self.set_status(AwaitingApproval, Some(TaskStatusEvent::AwaitingApproval)),
+                    1 => self.enter(AwaitingApproval, Some(TaskStatusEvent::AwaitingApproval)),
                     _ => vec![],
                 }
             }
@@ -106,7 +106,7 @@ impl TaskState {
                 match self.suspended_calls {
                     0 => {
                         let details = TaskRunning::default();
-                        self.set_status(Running, Some(TaskStatusEvent::Running(details)))
+                        self.enter(Running, Some(TaskStatusEvent::Running(details)))
                     }
                     _ => vec![],
                 }
@@ -118,7 +118,7 @@ impl TaskState {
             }
             TaskEvent::Ended(status) if status.is_terminal() => {
                 self.suspended_calls = 0;
-                self.set_status(status, None)
+                self.enter(status, None)
             }
             TaskEvent::Begun { .. }
             | TaskEvent::CallSuspended
@@ -130,7 +130,7 @@ impl TaskState {
     }
 
     /// A terminal status is recorded with the whole end of the task, and not by an action.
-    fn set_status(&mut self, to: TaskStatus, event: Option<TaskStatusEvent>) -> Vec<TaskAction> {
+    fn enter(&mut self, to: TaskStatus, event: Option<TaskStatusEvent>) -> Vec<TaskAction> {
         debug_assert!(may_become(self.status, to), "{} to {to}", self.status);
         self.status = to;
         let record = event.map(|event| TaskAction::RecordStatus(to, event));

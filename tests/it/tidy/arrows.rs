@@ -121,7 +121,6 @@ const RETIRED: &[(&str, &[&str])] = &[
             "Unfinished",
             "Parked",
             "Unkept",
-            "UnderWay",
             "spending",
             "standing",
             "use_word",

@@ -66,7 +66,10 @@ impl World {
         self.awaited = None;
         match action {
             CallAction::NoteRequested(_) => {
-                assert!(!std::mem::replace(&mut self.is_noted, true), "noted once");
+                assert!(
+                    !std::mem::replace(&mut self.is_noted, true),
+                    "its request is recorded once"
+                );
             }
             CallAction::Suspend => {
                 assert!(self.is_noted && self.suspended.insert(self.id.unwrap()));
@@ -247,7 +250,7 @@ fn play(chances: &[Chance]) -> (World, bool) {
             world.perform(&action);
         }
         let in_vain = state.phase == Phase::ReservingInVain;
-        if world.awaited.is_none() && !in_vain {
+        if state.phase == Phase::Ended || (world.awaited.is_none() && !in_vain) {
             break;
         }
         let event = match in_vain {

@@ -9,9 +9,9 @@ fn warnings_are_told_once_and_bounded() {
     assert_eq!(warnings.into_texts(), ["a", "b"]);
     let mut warnings = Warnings::default();
     (0..50).for_each(|n| warnings.add(n.to_string()));
-    let told = warnings.into_texts();
+    let texts = warnings.into_texts();
     assert_eq!(
-        (told.len(), told[20].as_str()),
+        (texts.len(), texts[20].as_str()),
         (WARNINGS_MAX + 1, "and 30 more warnings of calls")
     );
 }
