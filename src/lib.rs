@@ -3,8 +3,8 @@
 //!
 //! The library exists for the binary, the tests and the benches; only the command line, the
 //! protocols and the configuration are promised to the outside. Dependencies point down only: `main
-//! → cli → app → transport → service → task → artifacts →` the islands `sandbox`, `policy`, `catalog`,
-//! `store`, none of which knows another `→ model`, `base`.
+//! → cli → app → transport → service → task → artifacts →` the islands `sandbox`, `policy`,
+//! `catalog`, `store`, none of which knows another `→ model`, `base`.
 
 pub mod app;
 pub mod artifacts;

@@ -50,8 +50,8 @@ pub enum Audience {
     Owner,
 }
 
-/// Opens everything, serves HTTP on the listener, sends the [`Instance`] to `ready` once it answers,
-/// and on `stop` drains and closes. Its instance file is there for as long as it serves.
+/// Opens everything, serves HTTP on the listener, sends the [`Instance`] to `ready` once it
+/// answers, and on `stop` drains and closes. Its instance file is there for as long as it serves.
 ///
 /// # Errors
 /// The first part that cannot be opened, or a server that breaks off.

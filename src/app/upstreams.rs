@@ -44,8 +44,8 @@ pub type OnProgress = Box<dyn Fn(usize, usize) + Send + Sync>;
 /// Interval of progress reports.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// Connects to all upstreams, without a server, and returns their status; meanwhile reports how many
-/// operations of their documents are read.
+/// Connects to all upstreams, without a server, and returns their status; meanwhile reports how
+/// many operations of their documents are read.
 pub async fn connect_all(
     config: &Config,
     on_progress: OnProgress,

@@ -24,7 +24,8 @@ const CONTENT_WITHIN: Duration = Duration::from_secs(600);
 const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
 const PAGE_BYTES: u64 = 1024 * 1024;
-/// The largest response that is read, in bytes: a page of 200 tasks with their whole source and logs.
+/// The largest response that is read, in bytes: a page of 200 tasks with their whole source and
+/// logs.
 const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// The query of a URL.
@@ -59,8 +60,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that has not connected yet. Only a loopback URL is accepted: the token must not leave
-    /// this machine.
+    /// A client that has not connected yet. Only a loopback URL is accepted: the token must not
+    /// leave this machine.
     pub(super) fn new(instance: &Instance) -> Result<Self, Failure> {
         let base = Url::parse(&instance.url).ok().filter(is_loopback);
         let base = base.ok_or_else(|| {

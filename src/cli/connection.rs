@@ -40,8 +40,8 @@ struct OwnServer {
 }
 
 impl Connection {
-    /// Runs `question` with the running server if it answers, else with one of our own, which is closed
-    /// afterwards.
+    /// Runs `question` with the running server if it answers, else with one of our own, which is
+    /// closed afterwards.
     pub(super) async fn ask<T>(
         config: &Config,
         need: Need,

@@ -211,8 +211,8 @@ async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, 
     Ok(checks)
 }
 
-/// A part of the server's health: its `status`, its further fields, and `message` where something is
-/// wrong.
+/// A part of the server's health: its `status`, its further fields, and `message` where something
+/// is wrong.
 fn part(id: &str, health: &impl Serialize) -> Check {
     let health = serde_json::to_value(health).expect("a part of the health has string keys");
     let status = health["status"].as_str().unwrap_or("unknown");

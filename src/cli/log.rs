@@ -29,14 +29,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// Libraries that would log bodies and headers below warnings, and credentials with them; or, as the
-/// last, each line that is logged beside a file that is watched, and so without end.
+/// Libraries that would log bodies and headers below warnings, and credentials with them; or, as
+/// the last, each line that is logged beside a file that is watched, and so without end.
 const VERBOSE: [&str; 6] = ["hyper", "hyper_util", "reqwest", "sse_stream", "sqlx", "notify"];
 /// A library whose errors quote servers. Its callers log their failures, without secrets.
 const QUOTES: &str = "rmcp";
 
-/// Formats fields for people: the message, then the fields that are not in it. Programs read the JSON
-/// format, which has them all.
+/// Formats fields for people: the message, then the fields that are not in it. Programs read the
+/// JSON format, which has them all.
 pub(super) struct TextFields;
 
 /// A line's message and its other fields.
@@ -97,8 +97,8 @@ fn may_be_logged(line: &Metadata<'_>) -> bool {
     library != QUOTES && (*line.level() <= Level::WARN || !VERBOSE.contains(&library))
 }
 
-/// Begins to log. `AIRLOCK_LOG` is the filter; without it a server logs its work, other commands only
-/// failures.
+/// Begins to log. `AIRLOCK_LOG` is the filter; without it a server logs its work, other commands
+/// only failures.
 pub(super) fn init(format: LogFormat, serves: bool) {
     // Libraries log every request and frame at `info`, and bodies below it.
     let default = if serves { "warn,airlock=info" } else { "error" };

@@ -1,9 +1,9 @@
 //! The command line: the commands that a person or a script gives in a shell.
 //!
-//! Every command about tasks or tools sends requests to a server over its owner's interface: the one
-//! that runs on this database, else one started in this process for as long as the command takes. So
-//! there is one code path, and no command opens the database. Standard output carries the answer
-//! alone; everything else goes to standard error.
+//! Every command about tasks or tools sends requests to a server over its owner's interface: the
+//! one that runs on this database, else one started in this process for as long as the command
+//! takes. So there is one code path, and no command opens the database. Standard output carries the
+//! answer alone; everything else goes to standard error.
 
 mod approvals;
 mod args;

@@ -1,5 +1,5 @@
-//! Signals to stop: the first Ctrl-C or SIGTERM stops in order, a second Ctrl-C at once. Supervisors
-//! may send SIGTERM more than once and mean the same.
+//! Signals to stop: the first Ctrl-C or SIGTERM stops in order, a second Ctrl-C at once.
+//! Supervisors may send SIGTERM more than once and mean the same.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;

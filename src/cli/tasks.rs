@@ -45,8 +45,8 @@ pub(super) struct ListArgs {
     /// Only tasks of this session
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-    /// Only tasks whose metadata has this key with this value (JSON, else a string); several must all
-    /// hold
+    /// Only tasks whose metadata has this key with this value (JSON, else a string); several must
+    /// all hold
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, Value)>,
     #[command(flatten)]

@@ -180,8 +180,8 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
     Ok(format!("return await tools[{}](JSON.parse({}))", Value::from(path), Value::from(args)))
 }
 
-/// Adapts the error of a call to the person who made it: the program is ours, and the next steps are
-/// commands.
+/// Adapts the error of a call to the person who made it: the program is ours, and the next steps
+/// are commands.
 fn for_people(record: &mut TaskRecord) {
     let Some(error) = &mut record.outcome.error else { return };
     (error.line, error.column, error.frame) = (None, None, None);

@@ -28,15 +28,15 @@ use crate::{
 /// The commands on upstreams.
 #[derive(Debug, Subcommand)]
 pub(super) enum UpstreamsCommand {
-    /// Add a service to the configuration: its URL, the file of its OpenAPI document, or the command
-    /// of an MCP server
+    /// Add a service to the configuration: its URL, the file of its OpenAPI document, or the
+    /// command of an MCP server
     Add(add::AddArgs),
     /// List the configured upstreams
     List(Output),
     /// Remove an upstream from the configuration
     Remove(OneArgs),
-    /// Connect to upstreams, count their tools, and say what is wrong; exits with 1 if one cannot be
-    /// used
+    /// Connect to upstreams, count their tools, and say what is wrong; exits with 1 if one cannot
+    /// be used
     Check(CheckArgs),
     /// Allow Airlock to use a service that speaks OAuth, in a browser
     Login(OneArgs),

@@ -310,8 +310,8 @@ pub struct UpstreamKeys {
     /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
     /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
     /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
-    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`.
-    /// See docs/credentials.md.
+    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets
+    /// set`. See docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,

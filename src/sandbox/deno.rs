@@ -182,8 +182,8 @@ pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoErro
     Ok(Deno { path: path.to_owned(), identity })
 }
 
-/// Returns the identity of a file and its state: it differs for another file under the same name and
-/// for the same file after a write.
+/// Returns the identity of a file and its state: it differs for another file under the same name
+/// and for the same file after a write.
 pub(super) fn identity_of(file: &Metadata) -> OsString {
     let (device, inode, bytes) = (file.dev(), file.ino(), file.len());
     // Unlike the modification time, the change time cannot be set.

@@ -419,8 +419,8 @@ impl Worker {
         self
     }
 
-    /// Gives the process the lowest priority. That cannot be undone, so the worker serves no further
-    /// run.
+    /// Gives the process the lowest priority. That cannot be undone, so the worker serves no
+    /// further run.
     pub(super) fn demote(&mut self) {
         self.spent = true;
         self.process.lower_priority();

@@ -243,9 +243,9 @@ fn lower_threads(pid: u32, selects: impl Fn(i32) -> bool) {
 fn cpu_of(pid: u32) -> Option<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls only write to the variables they are given, which live on this stack frame.
-    // A process that is not a child of the caller is identified by its pid alone; the callers say
-    // why it is the right one.
+    // SAFETY: both calls only write to the variables they are given, which live on this stack
+    // frame. A process that is not a child of the caller is identified by its pid alone; the
+    // callers say why it is the right one.
     let read = unsafe {
         libc::clock_getcpuclockid(pid.cast_signed(), &mut clock) == 0
             && libc::clock_gettime(clock, &mut time) == 0

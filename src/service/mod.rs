@@ -1,4 +1,5 @@
-//! The closed list of commands from outside, the roles that each needs, and their typed answers. No protocol and no SQL here.
+//! The closed list of commands from outside, the roles that each needs, and their typed answers. No
+//! protocol and no SQL here.
 
 mod approvals;
 mod artifacts;

@@ -1,9 +1,9 @@
-//! MCP over an upgraded connection: an `airlock mcp` that finds its database in use hands its client
-//! to the server that has it.
+//! MCP over an upgraded connection: an `airlock mcp` that finds its database in use hands its
+//! client to the server that has it.
 //!
 //! The near side passes messages on, and remembers as much of them as the next server needs if this
-//! one ends; the far side serves them like standard input and output. Only the owner of both, who can
-//! read the file of the running server, is admitted.
+//! one ends; the far side serves them like standard input and output. Only the owner of both, who
+//! can read the file of the running server, is admitted.
 
 mod client;
 

@@ -123,8 +123,8 @@ async fn a_service_is_asked_for_its_schema_and_every_root_field_is_a_tool() {
 async fn a_call_sends_typed_variables_and_the_usual_fields() {
     let Some(service) = Reference::start().await else { return };
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
-    // One of the default fields, `secret`, fails: it is left out, now and the next time, unless it is
-    // asked for by name.
+    // One of the default fields, `secret`, fails: it is left out, now and the next time, unless it
+    // is asked for by name.
     let whole = json!({"id": "R1", "name": "airlock", "stars": 7, "createdAt": "2026-11-21T10:00:00Z", "owner": {"id": "U1", "login": "mia"}});
     let named = json!({"owner": "mia", "name": "airlock"});
     for asked in [2, 1] {

@@ -166,8 +166,8 @@ impl Catalog {
             .unwrap_or_else(|| Err(failed().into()))
     }
 
-    /// Runs work on the blocking pool once the caller and the catalog have a slot for it. None if it
-    /// panicked.
+    /// Runs work on the blocking pool once the caller and the catalog have a slot for it. None if
+    /// it panicked.
     async fn offloaded<T: Send + 'static>(
         &self,
         caller: &CallerLimit,

@@ -106,8 +106,8 @@ impl Source {
         Ok((bytes, Version { digest, stamp }))
     }
 
-    /// Waits for a description that differs from `known`. While there is none to be had, `report` is
-    /// told why, and that it is over.
+    /// Waits for a description that differs from `known`. While there is none to be had, `report`
+    /// is told why, and that it is over.
     pub(super) async fn newer(
         &self,
         known: &mut Version,

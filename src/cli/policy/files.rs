@@ -33,8 +33,8 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// A file as a layer: with the scope and the upstream of the configuration where that names the file,
-/// else for everybody.
+/// A file as a layer: with the scope and the upstream of the configuration where that names the
+/// file, else for everybody.
 pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure> {
     let text = read(path)?;
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));

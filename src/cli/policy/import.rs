@@ -1,5 +1,5 @@
-//! `airlock policy import`: a file of another system as one of ours, on standard output; the mapping
-//! beside it, on standard error.
+//! `airlock policy import`: a file of another system as one of ours, on standard output; the
+//! mapping beside it, on standard error.
 
 use std::{
     path::{Path, PathBuf},
@@ -126,8 +126,8 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks that the result is a policy. If it were not, the bug would be ours, and nobody should find
-/// it in production.
+/// Checks that the result is a policy. If it were not, the bug would be ours, and nobody should
+/// find it in production.
 fn loads(imported: &Imported) -> Result<(), Vec<Problem>> {
     let layers = imported.layers.iter().map(|layer| Layer {
         scope: LayerScope::Organisation,

@@ -38,7 +38,8 @@ pub(super) enum PolicyCommand {
     Scan(scan::ScanArgs),
     /// Import a policy that was written for another system
     Import(import::ImportArgs),
-    /// Show what a policy file alone, with the profile, would have decided about the calls on record
+    /// Show what a policy file alone, with the profile, would have decided about the calls on
+    /// record
     Replay(replay::ReplayArgs),
     /// Show the policy in force: its revision, its files and how they are
     Show(explain::ShowArgs),

@@ -1,5 +1,5 @@
-//! `airlock policy test`: the tests in a policy file. Needs no server; where one runs, its tools are
-//! known.
+//! `airlock policy test`: the tests in a policy file. Needs no server; where one runs, its tools
+//! are known.
 
 use std::{path::PathBuf, process::ExitCode};
 

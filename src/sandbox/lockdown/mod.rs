@@ -61,8 +61,8 @@ pub(super) fn lock(descriptors_max: u64) -> Result<Locks, LockdownError> {
     Ok(locks.into_iter().collect())
 }
 
-/// Limits writable private memory, in bytes: the last of the resource limits after [`lock`]. Not the
-/// address space, of which engines reserve far more than they use.
+/// Limits writable private memory, in bytes: the last of the resource limits after [`lock`]. Not
+/// the address space, of which engines reserve far more than they use.
 pub(super) fn limit_memory(bytes: u64) -> Result<Lock, LockdownError> {
     limit("limit memory", Resource::Data, bytes)?;
     Ok(Lock::LimitedResources)
@@ -141,15 +141,15 @@ pub(super) fn drop_capabilities() -> Result<Lock, LockdownError> {
     Ok(Lock::NoCapabilities)
 }
 
-/// Closes all files to this process, which must have open whatever it needs. Call it before a second
-/// thread exists: landlock applies to the calling thread and to those that it starts.
+/// Closes all files to this process, which must have open whatever it needs. Call it before a
+/// second thread exists: landlock applies to the calling thread and to those that it starts.
 pub(super) fn close_files() -> Result<(), LockdownError> {
     limit("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)?;
     landlock::without_files()
 }
 
-/// Filters the system calls of a process that watches a jailed child, and may kill that one process.
-/// Call it once all threads exist.
+/// Filters the system calls of a process that watches a jailed child, and may kill that one
+/// process. Call it once all threads exist.
 pub(super) fn filter_calls(child: u32) -> Result<(), LockdownError> {
     for filter in
         step("make the system call filter", seccomp::of_watcher(child).map_err(io::Error::other))?

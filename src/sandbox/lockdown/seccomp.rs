@@ -88,8 +88,8 @@ const DENO: &[i64] = &[
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Returns the filters for Deno in the order in which they must be applied. A call that takes a pid,
-/// or that can make the kernel signal a process, is allowed only with arguments that mean the
+/// Returns the filters for Deno in the order in which they must be applied. A call that takes a
+/// pid, or that can make the kernel signal a process, is allowed only with arguments that mean the
 /// caller. `execve` is allowed only with the path at this address, which is unmapped in the next
 /// program: a thread that executed another program would lose the death signal.
 pub(super) fn of_deno(path: usize) -> Result<Vec<BpfProgram>, BackendError> {

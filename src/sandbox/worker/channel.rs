@@ -11,8 +11,8 @@ use std::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// Bytes of responses that wait for the guest. Above it the broker's frames stay in the socket until
-/// the guest catches up.
+/// Bytes of responses that wait for the guest. Above it the broker's frames stay in the socket
+/// until the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// Cause for which a guest is stopped.

@@ -28,7 +28,8 @@ impl LogMeter {
             line.push_str(CUT);
         }
         if self.lines_left == 0 || line.len() as u64 > self.bytes_left {
-            // After a dropped line, shorter lines are dropped as well: the log ends, it has no gaps.
+            // After a dropped line, shorter lines are dropped as well: the log ends, it has no
+            // gaps.
             self.lines_left = 0;
             self.dropped_lines += 1;
             self.dropped_bytes += line.len() as u64;

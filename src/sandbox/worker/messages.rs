@@ -80,7 +80,8 @@ pub(super) fn too_many_calls(calls_max: u64) -> String {
     )
 }
 
-/// The message of a call that cannot be issued because the arguments of waiting calls are too large.
+/// The message of a call that cannot be issued because the arguments of waiting calls are too
+/// large.
 pub(super) fn too_many_bytes(bytes_max: usize) -> String {
     format!(
         "the arguments of waiting tool calls exceed {bytes_max} bytes in total: await some of the \

@@ -49,8 +49,8 @@ pub const WORKER_COMMAND: &str = "__worker";
 /// The first argument that makes the executable write to standard output what workers start from: a
 /// startup snapshot of V8, or the source of a realm.
 pub const SNAPSHOT_COMMAND: &str = "__snapshot";
-/// The argument after it for `local-deno`. The worker takes two more: the path of Deno's executable,
-/// and the identity that the file had when it was checked.
+/// The argument after it for `local-deno`. The worker takes two more: the path of Deno's
+/// executable, and the identity that the file had when it was checked.
 pub const DENO_ARGUMENT: &str = "deno";
 
 /// Runs a worker until its broker is gone. Expects descriptor 0 to be a connected stream socket, 1

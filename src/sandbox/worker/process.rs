@@ -287,7 +287,8 @@ fn run_guest(process: &Arc<Process>, first: bool, building: mpsc::Sender<()>) {
     intake::prepare_thread();
     *process.idle.lock() = Some(thread.clone());
     process.outbox.send(Kind::Ready, 0, &[]);
-    // After `Ready`: it lets the previous thread drop its isolate, whose memory takes long to unmap.
+    // After `Ready`: it lets the previous thread drop its isolate, whose memory takes long to
+    // unmap.
     drop(building);
 
     let job = thread.mailbox.job();

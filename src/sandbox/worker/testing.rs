@@ -1,5 +1,5 @@
-//! V8 for unit tests: one thread for all of them, because V8 requires its isolates on the thread that
-//! initialised it or on a descendant.
+//! V8 for unit tests: one thread for all of them, because V8 requires its isolates on the thread
+//! that initialised it or on a descendant.
 
 use std::sync::{
     OnceLock,

@@ -125,8 +125,8 @@ impl BrowserSessions {
             .is_some_and(|session| bool::from(session.form.as_bytes().ct_eq(given.as_bytes())))
     }
 
-    /// True if a session makes this request to `/v1`. A request that changes something must carry the
-    /// form token in a header.
+    /// True if a session makes this request to `/v1`. A request that changes something must carry
+    /// the form token in a header.
     pub(super) fn admits(&self, request: &Request) -> bool {
         let headers = request.headers();
         if self.session(headers).is_none() {

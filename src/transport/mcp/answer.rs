@@ -68,7 +68,8 @@ fn task_answer(
     finish(text(task, head), &Structured { view, next }, is_error)
 }
 
-/// The answer of `task_cancel`: that the task ended as `cancelled` was requested, so it is no error.
+/// The answer of `task_cancel`: that the task ended as `cancelled` was requested, so it is no
+/// error.
 pub(super) fn cancelled(task: &TaskOutcome) -> CallToolResult {
     finish(text(task, None), task, false)
 }
@@ -157,8 +158,8 @@ fn text(task: &TaskOutcome, head: Option<&ResultPage>) -> String {
     text
 }
 
-/// Writes the result in its fence; `unseen` characters follow the preview's source. Returns how many
-/// characters are not shown.
+/// Writes the result in its fence; `unseen` characters follow the preview's source. Returns how
+/// many characters are not shown.
 fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     text.push_str("\n\n```json\n");
     text.push_str(&preview.kept);

@@ -1,8 +1,8 @@
-//! Parses a call's arguments into a request, or into an error that names the argument, its value and
-//! the limit.
+//! Parses a call's arguments into a request, or into an error that names the argument, its value
+//! and the limit.
 //!
-//! Checks against the very schema that `tools/list` shows, so the two cannot differ. The schemas are
-//! flat objects.
+//! Checks against the very schema that `tools/list` shows, so the two cannot differ. The schemas
+//! are flat objects.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,8 +16,8 @@ use crate::{
 /// Characters of a value that an error repeats, at most.
 const SHOWN_CHARS: usize = 60;
 
-/// Parses the arguments of `tool`. Null counts as left out; a number without a fraction counts as an
-/// integer.
+/// Parses the arguments of `tool`. Null counts as left out; a number without a fraction counts as
+/// an integer.
 pub(super) fn read<T: DeserializeOwned>(
     tool: &str,
     schema: &JsonObject,

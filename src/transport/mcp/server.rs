@@ -52,8 +52,8 @@ struct Shared {
     service: Arc<Service>,
     options: McpOptions,
     listeners: Arc<Listeners>,
-    /// The principal where the transport itself knows it (stdio). Over HTTP each request carries its
-    /// [`Principal`].
+    /// The principal where the transport itself knows it (stdio). Over HTTP each request carries
+    /// its [`Principal`].
     principal: Option<Principal>,
     /// The server stops: what ends now was not cancelled by a client.
     stopping: CancellationToken,
@@ -453,7 +453,8 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
-/// The tool's name as a label, from a closed list: a name that a caller made up must not become one.
+/// The tool's name as a label, from a closed list: a name that a caller made up must not become
+/// one.
 fn known(tool: &str) -> &'static str {
     TOOLS.into_iter().find(|name| *name == tool).unwrap_or("other")
 }

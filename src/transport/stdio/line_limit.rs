@@ -1,5 +1,5 @@
-//! Answers lines that are too long: rmcp drops them, and their sender gets an error with the id of the
-//! request.
+//! Answers lines that are too long: rmcp drops them, and their sender gets an error with the id of
+//! the request.
 
 use std::{
     pin::Pin,

@@ -1,4 +1,5 @@
-//! What every store promises of the start of an instance: what it ends of the others, and what it leaves alone.
+//! What every store promises of the start of an instance: what it ends of the others, and what it
+//! leaves alone.
 
 use airlock::{
     model::{Approval, ApprovalStatus, EventDetails, EventKind, TaskEnded, TaskError, TaskStatus},

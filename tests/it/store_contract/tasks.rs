@@ -1,4 +1,5 @@
-//! What every store promises of the records of tasks: that they come back, who may change them, and how often.
+//! What every store promises of the records of tasks: that they come back, who may change them, and
+//! how often.
 
 use airlock::{
     model::{

@@ -1,5 +1,5 @@
-//! Deno as a child process: its start in a jail, non-blocking input and output, its use of resources,
-//! and the reason of its end.
+//! Deno as a child process: its start in a jail, non-blocking input and output, its use of
+//! resources, and the reason of its end.
 
 use std::{
     ffi::OsStr,
@@ -31,8 +31,8 @@ use crate::sandbox::{
 const MAIN: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/deno/main.js"));
 /// Time from Deno's start in which it must have its first realm.
 const START_MAX: Duration = Duration::from_secs(9);
-/// Writable private memory that Deno and V8 map without using it, in bytes. Below 600 MB V8 does not
-/// start.
+/// Writable private memory that Deno and V8 map without using it, in bytes. Below 600 MB V8 does
+/// not start.
 const CLAIMED_BYTES: u64 = 640 << 20;
 /// Resident memory that a guest may use beyond its heap and array buffers, in bytes: young objects,
 /// compiled code, memory that is freed late.
@@ -49,8 +49,8 @@ const REPLIES_MAX: usize = 16;
 const STDERR_BYTES_MAX: usize = 4096;
 /// Limit on the total arguments of calls that wait in Deno, in bytes.
 const QUEUED_BYTES_MAX: usize = 64 << 20;
-/// Bytes of a frame that are not available to its JSON: the path of a call, a quarter of the head of
-/// a run's end.
+/// Bytes of a frame that are not available to its JSON: the path of a call, a quarter of the head
+/// of a run's end.
 const FRAME_SPARE_BYTES: u64 = 64 << 10;
 
 /// Reasons why Deno could not be started.
@@ -230,8 +230,8 @@ impl Child {
         self.flush();
     }
 
-    /// Replies to a query. Returns false if Deno sends queries without reading the replies, which no
-    /// guest can make it do.
+    /// Replies to a query. Returns false if Deno sends queries without reading the replies, which
+    /// no guest can make it do.
     pub(super) fn reply(&mut self, reply: &[u8]) -> bool {
         self.pending_replies =
             if self.buffers.queued_bytes() == 0 { 1 } else { self.pending_replies + 1 };
@@ -435,8 +435,8 @@ fn page_bytes() -> u64 {
 
 fn clock_of(pid: u32) -> io::Result<libc::clockid_t> {
     let mut clock = 0;
-    // SAFETY: the out pointer is valid. The child is not waited for before it is dropped, so its pid
-    // is not reused.
+    // SAFETY: the out pointer is valid. The child is not waited for before it is dropped, so its
+    // pid is not reused.
     match unsafe { libc::clock_getcpuclockid(pid.cast_signed(), &mut clock) } {
         0 => Ok(clock),
         error => Err(io::Error::from_raw_os_error(error)),

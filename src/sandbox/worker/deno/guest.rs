@@ -1,9 +1,9 @@
-//! The worker's loop: frames from the broker and from Deno, the guest's clocks, timers and limits, and
-//! the end of its run.
+//! The worker's loop: frames from the broker and from Deno, the guest's clocks, timers and limits,
+//! and the end of its run.
 //!
 //! One thread, one `poll`. Frames from the broker are passed on to Deno without waiting for it;
-//! frames from Deno are checked and passed on to the broker. A guest that must stop is ended together
-//! with its process: Deno cannot be interrupted from outside, and is replaced anyway.
+//! frames from Deno are checked and passed on to the broker. A guest that must stop is ended
+//! together with its process: Deno cannot be interrupted from outside, and is replaced anyway.
 
 use std::{
     os::{fd::AsRawFd, unix::net::UnixStream},
@@ -165,8 +165,8 @@ impl Worker {
         self.outbox.send(Kind::Ready, 0, &[]);
     }
 
-    /// Waits for input or the next check. Returns which of broker, Deno and Deno's standard error have
-    /// input.
+    /// Waits for input or the next check. Returns which of broker, Deno and Deno's standard error
+    /// have input.
     fn wait_for_input(&mut self) -> [bool; 3] {
         // The broker's frames stay in the socket while Deno does not read what it was sent.
         let events = if self.child.is_full() { 0 } else { libc::POLLIN };
@@ -469,8 +469,8 @@ impl Worker {
         }
     }
 
-    /// Formats a stack with positions of the caller's source. `text` holds a line for each frame, an
-    /// empty line, the name of the error, and the message.
+    /// Formats a stack with positions of the caller's source. `text` holds a line for each frame,
+    /// an empty line, the name of the error, and the message.
     fn stack_text(&self, text: &str) -> String {
         let (frames, error) = text
             .split_once("\n\n")

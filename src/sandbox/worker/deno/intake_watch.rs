@@ -38,8 +38,8 @@ impl IntakeWatch {
         Ok(watch)
     }
 
-    /// Prepares a program. Never returns if the intake was abandoned meanwhile: the end was reported,
-    /// and the broker replaces this process.
+    /// Prepares a program. Never returns if the intake was abandoned meanwhile: the end was
+    /// reported, and the broker replaces this process.
     #[expect(
         clippy::result_large_err,
         reason = "an error ends the run: its size does not matter, its form is that of the answer"

@@ -36,8 +36,8 @@ pub(super) enum FromDeno {
     Call = 34,
     /// `u8 level | text`.
     Log = 35,
-    /// `u32 responses received | u32 timers fired | u32 calls without a response | u32 heap in KiB`:
-    /// nothing can continue by itself.
+    /// `u32 responses received | u32 timers fired | u32 calls without a response | u32 heap in
+    /// KiB`: nothing can continue by itself.
     Idle = 36,
     /// `u32 timer | f64 milliseconds | u8 repeats`: the timer starts.
     Timer = 37,

@@ -1,5 +1,5 @@
-//! Calls in flight and calls that wait for one of the slots in flight. Pure: `T` is the engine's data
-//! for a call.
+//! Calls in flight and calls that wait for one of the slots in flight. Pure: `T` is the engine's
+//! data for a call.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,5 +1,5 @@
-//! Memory of one guest: the limit of the heap, the array buffers outside it, and the last frame of a
-//! process that runs out of memory.
+//! Memory of one guest: the limit of the heap, the array buffers outside it, and the last frame of
+//! a process that runs out of memory.
 //!
 //! The last frame is written from inside a failing engine: no allocation, no lock, only `write` and
 //! `_exit`.
@@ -175,8 +175,8 @@ fn die(reason: FatalReason) -> ! {
         run[3],
         reason as u8,
     ];
-    // SAFETY: descriptor 0 is the broker's socket. This is the guest's thread, which is inside V8 and
-    // so not in the middle of a frame.
+    // SAFETY: descriptor 0 is the broker's socket. This is the guest's thread, which is inside V8
+    // and so not in the middle of a frame.
     unsafe { libc::write(0, frame.as_ptr().cast(), frame.len()) };
     leave(134)
 }

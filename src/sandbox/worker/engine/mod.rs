@@ -2,8 +2,8 @@
 //!
 //! One [`Engine`] per process, one [`Guest`] per run. deno_core provides the snapshot, the native
 //! functions and their bindings. Its event loop, timers and modules are not used: the loop in
-//! [`run`] is small, and the broker's clock accounts for every wait in it. There is no tokio in this
-//! process.
+//! [`run`] is small, and the broker's clock accounts for every wait in it. There is no tokio in
+//! this process.
 //!
 //! The time and the random numbers that a guest sees have three sources only, so that a journal can
 //! record them later: V8's `Date` and `Math.random`, and the native functions behind `runtime-js/`.
@@ -93,8 +93,8 @@ impl Guest {
     }
 
     /// Uses everything that opens a file on first use: time zone, locale data, random numbers, the
-    /// compiler. Not the number formatter: it opens nothing and costs its first user 1 ms, but would
-    /// cost every worker's start 4 ms.
+    /// compiler. Not the number formatter: it opens nothing and costs its first user 1 ms, but
+    /// would cost every worker's start 4 ms.
     pub(super) fn warm_up(&mut self) {
         const WARM_UP: &str = "new Date(0).getTimezoneOffset(); new Date(0).toString(); \
             Math.random();\
@@ -103,21 +103,21 @@ impl Guest {
         let _ = self.runtime.execute_script("ext:airlock/warm-up", WARM_UP);
     }
 
-    /// Installs the callback of a heap near its limit: it grants headroom once, raises the stop flag
-    /// and ends the guest.
+    /// Installs the callback of a heap near its limit: it grants headroom once, raises the stop
+    /// flag and ends the guest.
     fn guard_heap(&mut self, mailbox: &Mailbox) {
         let stop: *const StopFlag = &mailbox.stop;
         let handle = self.runtime.v8_isolate().thread_safe_handle();
         let isolate: *mut v8::Isolate = &mut **self.runtime.v8_isolate();
         let state = self.state.clone();
         self.runtime.add_near_heap_limit_callback(move |limit, _| {
-            // SAFETY: the isolate calls this on its own thread during the run; the callback is removed
-            // at the end of the run.
+            // SAFETY: the isolate calls this on its own thread during the run; the callback is
+            // removed at the end of the run.
             let (used, stop) =
                 unsafe { ((*isolate).get_heap_statistics().used_heap_size(), &*stop) };
             if state.buffers.refused() && used < limit / 4 * 3 {
-                // V8 collects garbage so often for a refused array buffer that it considers the heap
-                // full. The heap has room, and the guest gets its RangeError.
+                // V8 collects garbage so often for a refused array buffer that it considers the
+                // heap full. The heap has room, and the guest gets its RangeError.
                 return limit + 1;
             }
             let hits = state.heap_hits.get() + 1;

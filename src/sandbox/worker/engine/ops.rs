@@ -1,5 +1,5 @@
-//! The native functions that `runtime-js/` calls. Only the modules of the snapshot hold them; guests
-//! never do.
+//! The native functions that `runtime-js/` calls. Only the modules of the snapshot hold them;
+//! guests never do.
 
 use std::{
     rc::Rc,

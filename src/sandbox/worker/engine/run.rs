@@ -294,8 +294,8 @@ impl Execution<'_> {
         Some(error)
     }
 
-    /// Runs the timers that are due now; returns true if there were any. Timers that they start wait
-    /// for the next iteration.
+    /// Runs the timers that are due now; returns true if there were any. Timers that they start
+    /// wait for the next iteration.
     fn fire_due(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<bool, Completion> {
         let now = Instant::now();
         let mut fired = false;
@@ -349,7 +349,8 @@ impl Execution<'_> {
         v8::Local::new(scope, hook).call(scope, nothing, &[argument])
     }
 
-    /// Encodes the result as JSON. Getters and `toJSON` are guest code and run under the same limits.
+    /// Encodes the result as JSON. Getters and `toJSON` are guest code and run under the same
+    /// limits.
     fn result<'s>(
         &self,
         scope: &mut v8::PinScope<'s, '_>,

@@ -1,5 +1,5 @@
-//! Seals a fresh isolate before a guest may use it: removes everything of deno_core and every way to
-//! create code from strings, and installs our own embedder callbacks.
+//! Seals a fresh isolate before a guest may use it: removes everything of deno_core and every way
+//! to create code from strings, and installs our own embedder callbacks.
 //!
 //! Globals behind flags appear when the context is created, which would undo a deletion in the
 //! snapshot; so they are deleted here, on every start.
@@ -168,7 +168,8 @@ fn stack_text<'s>(
     v8::String::new(scope, &text).map_or_else(|| v8::undefined(scope).into(), Into::into)
 }
 
-/// Returns function, line and column of a frame; `Some(None)` for frames outside the guest's script.
+/// Returns function, line and column of a frame; `Some(None)` for frames outside the guest's
+/// script.
 fn site<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     site: v8::Local<'s, v8::Value>,

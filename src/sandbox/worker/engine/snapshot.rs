@@ -68,8 +68,8 @@ fn run_prelude<'s>(scope: &mut v8::PinScope<'s, '_>, _global: v8::Local<'s, v8::
     script.and_then(|script| script.run(scope)).expect("every snapshot tests the prelude");
 }
 
-/// Returns the extensions in the order that the snapshot and every guest share: V8 identifies native
-/// functions by their position in it.
+/// Returns the extensions in the order that the snapshot and every guest share: V8 identifies
+/// native functions by their position in it.
 pub(super) fn extensions() -> Vec<Extension> {
     vec![web::airlock_web::init(), ops::airlock::init()]
 }

@@ -24,8 +24,8 @@ use crate::{
     },
 };
 
-/// Bytes of a frame that are not available to its JSON: the path of a call, a quarter of the head of
-/// a run's end.
+/// Bytes of a frame that are not available to its JSON: the path of a call, a quarter of the head
+/// of a run's end.
 const FRAME_SPARE_BYTES: u64 = 64 << 10;
 /// Number of unhandled promise rejections that are kept for warnings.
 const REJECTIONS_KEPT_MAX: usize = 8;

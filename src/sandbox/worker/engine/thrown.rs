@@ -1,5 +1,5 @@
-//! Describes thrown values: positions come from V8's own record, never from a `stack` that guest code
-//! could have written.
+//! Describes thrown values: positions come from V8's own record, never from a `stack` that guest
+//! code could have written.
 
 use deno_core::v8;
 

@@ -1,5 +1,5 @@
-//! Removes what surrounds a program: a byte order mark, a Markdown fence, a `#!` line. Line numbers do
-//! not change.
+//! Removes what surrounds a program: a byte order mark, a Markdown fence, a `#!` line. Line numbers
+//! do not change.
 
 use super::text::{Lines, blank};
 

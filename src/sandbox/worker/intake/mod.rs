@@ -30,8 +30,8 @@ pub use report::{MESSAGE_BYTES_MAX, SCRIPT_NAME};
 pub const CODE_BYTES_MAX: usize = 256 * 1024;
 /// Limit on the CPU time of [`prepare`] in milliseconds. A backtracking parser can take minutes for
 /// some nested input, and no limit on the input is both tight enough and fair. Ordinary code of
-/// [`CODE_BYTES_MAX`] takes a twentieth of it. The caller of `prepare` must watch the clock, because
-/// `prepare` cannot be interrupted.
+/// [`CODE_BYTES_MAX`] takes a twentieth of it. The caller of `prepare` must watch the clock,
+/// because `prepare` cannot be interrupted.
 pub const CPU_MS_MAX: u64 = 2_000;
 /// Number of frames of an error's stack that are kept.
 pub const STACK_FRAMES_MAX: usize = 10;
@@ -40,8 +40,8 @@ pub const STACK_FRAMES_MAX: usize = 10;
 /// need in an unoptimised build. Only touched pages cost memory, but a separate stack costs 100
 /// microseconds for each program.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Size in bytes up to which programs that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on the
-/// caller's stack.
+/// Size in bytes up to which programs that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on
+/// the caller's stack.
 const SMALL_CODE_BYTES_MAX: usize = 4 * 1024;
 /// Limit on open brackets and operators of such a program.
 const SHALLOW_PEAK_MAX: usize = 64;
@@ -71,12 +71,13 @@ pub struct Prepared {
 struct Origin {
     /// Insertions into the edited program.
     shifts: Vec<Shift>,
-    /// Source map and the source it maps to, if the script is more than the edited program with blanks
-    /// for types.
+    /// Source map and the source it maps to, if the script is more than the edited program with
+    /// blanks for types.
     map: Option<(swc_sourcemap::SourceMap, String)>,
 }
 
-/// Determines the stack limit of the calling thread, which the first [`prepare`] would do otherwise.
+/// Determines the stack limit of the calling thread, which the first [`prepare`] would do
+/// otherwise.
 pub fn prepare_thread() {
     let _ = stacker::remaining_stack();
 }
@@ -130,8 +131,8 @@ pub fn too_slow() -> TaskError {
 }
 
 impl Prepared {
-    /// Converts a position that V8 reports to the agent's source, both from 1. A position outside the
-    /// source becomes the nearest one in it.
+    /// Converts a position that V8 reports to the agent's source, both from 1. A position outside
+    /// the source becomes the nearest one in it.
     pub fn position(&self, line: u32, column: u32) -> (u32, u32) {
         match self.locate((line, column)) {
             Some(position) => position,
@@ -141,8 +142,8 @@ impl Prepared {
     }
 
     /// Describes an error of a guest for its agent: with position, the lines around it, a stack of
-    /// the agent's functions, and a hint if a name is known not to exist. Positions are V8's, from 1.
-    /// The code is `uncaught_exception`.
+    /// the agent's functions, and a hint if a name is known not to exist. Positions are V8's, from
+    /// 1. The code is `uncaught_exception`.
     pub fn describe(
         &self,
         name: &str,

@@ -1,8 +1,8 @@
 //! Limits the nesting of programs, because parsers recurse and a stack overflow ends the process.
 //!
-//! The first check is lexical and runs before the parser. It does not understand regular expressions,
-//! which can mislead it, so its limits have a margin of hundreds. The second check counts the syntax
-//! tree itself.
+//! The first check is lexical and runs before the parser. It does not understand regular
+//! expressions, which can mislead it, so its limits have a margin of hundreds. The second check
+//! counts the syntax tree itself.
 
 use swc_core::ecma::{
     ast::{Expr, Pat, Stmt, TsType},
@@ -12,8 +12,8 @@ use swc_core::ecma::{
 /// Limit on open brackets of any kind at one position. Far above what people or models write (under
 /// 30), far below what the parser's stack holds.
 pub const BRACKETS_MAX: usize = 500;
-/// Limit on operators in the statements that are open at one position, as in a chain `a + b + c`, and
-/// on nested nodes.
+/// Limit on operators in the statements that are open at one position, as in a chain `a + b + c`,
+/// and on nested nodes.
 pub const OPERATORS_MAX: usize = 2000;
 
 /// The limit that was exceeded, and where.
@@ -25,8 +25,8 @@ pub(super) enum TooDeep {
     Operators(usize),
 }
 
-/// Checks the source lexically. Returns the largest number of brackets and operators that are open at
-/// one position.
+/// Checks the source lexically. Returns the largest number of brackets and operators that are open
+/// at one position.
 pub(super) fn check_text(code: &str) -> Result<usize, TooDeep> {
     let bytes = code.as_bytes();
     let mut open = Open { levels: vec![Level::default()], operators: 0 };
@@ -143,8 +143,8 @@ struct Strings {
 }
 
 impl Strings {
-    /// Offset after the closing quote; `None` if the line ends first, so an apostrophe in a template
-    /// hides nothing.
+    /// Offset after the closing quote; `None` if the line ends first, so an apostrophe in a
+    /// template hides nothing.
     fn end(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
         let quote = bytes[start];
         let open_until = &mut self.open_until[usize::from(quote == b'\'')];

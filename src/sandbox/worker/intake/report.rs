@@ -36,8 +36,8 @@ pub(super) fn syntax_error(source: &str, lines: &Lines, fault: Fault) -> TaskErr
     }
 }
 
-/// Converts an offset in the program to one in the source. A blanked line has as many UTF-16 units as
-/// the original but not as many bytes, so the conversion goes through the position.
+/// Converts an offset in the program to one in the source. A blanked line has as many UTF-16 units
+/// as the original but not as many bytes, so the conversion goes through the position.
 fn offset_in(source: &str, lines: &Lines, at: usize) -> usize {
     let program = fence::program(source);
     lines.offset(source, Lines::new(&program).position(&program, at))
@@ -101,7 +101,8 @@ fn head(text: &str) -> String {
     clipped(text.chars().collect(), 0)
 }
 
-/// Returns the part of a line around the column, and the number of its characters before the column.
+/// Returns the part of a line around the column, and the number of its characters before the
+/// column.
 fn window(text: &str, column: u32) -> (String, usize) {
     let mut units = 1;
     let before = text

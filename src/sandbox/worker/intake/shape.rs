@@ -24,8 +24,8 @@ pub(super) struct Shape {
     pub(super) close: String,
 }
 
-/// Shapes a program: a lone function is called, a trailing expression is returned, anything else stays
-/// unchanged.
+/// Shapes a program: a lone function is called, a trailing expression is returned, anything else
+/// stays unchanged.
 pub(super) fn of_body(body: &Body) -> Shape {
     let mut shape = Shape::default();
     let statements: Vec<&Stmt> =
@@ -134,8 +134,8 @@ fn all_types(specifiers: &[ImportSpecifier]) -> bool {
         )
 }
 
-/// Inserts `return` before the value of the last statement. Function declarations are hoisted, so they
-/// may follow it.
+/// Inserts `return` before the value of the last statement. Function declarations are hoisted, so
+/// they may follow it.
 fn return_last(statements: &[Stmt], body: &Body, edits: &mut Edits) {
     let last = statements
         .iter()

@@ -1,7 +1,7 @@
 //! Positions in a source, and edits that record how they shift positions. Knows no syntax.
 //!
-//! Line terminators are those of ECMAScript and V8; columns are in UTF-16 units, as in V8 and editors.
-//! Both count from 1.
+//! Line terminators are those of ECMAScript and V8; columns are in UTF-16 units, as in V8 and
+//! editors. Both count from 1.
 
 /// Line and column, both from 1.
 pub(super) type Position = (u32, u32);

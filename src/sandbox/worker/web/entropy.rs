@@ -20,7 +20,8 @@ fn origin(state: &mut OpState) -> &Origin {
     state.borrow::<Origin>()
 }
 
-/// Returns whole milliseconds since the origin. Coarse on purpose: timing attacks need a fine clock.
+/// Returns whole milliseconds since the origin. Coarse on purpose: timing attacks need a fine
+/// clock.
 #[op2(fast)]
 pub(super) fn op_web_clock(state: &mut OpState) -> f64 {
     origin(state).monotonic.elapsed().as_millis() as f64

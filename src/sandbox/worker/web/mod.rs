@@ -1,8 +1,9 @@
 //! The native side of the web globals: bytes, strings, URLs, digests, clones, and the two
 //! non-deterministic inputs, time and random numbers.
 //!
-//! Nothing here reaches outside the process. No function keeps its arguments, and memory that a guest
-//! can grow is the guest's own (buffers are created in its heap and filled here), so its limits hold.
+//! Nothing here reaches outside the process. No function keeps its arguments, and memory that a
+//! guest can grow is the guest's own (buffers are created in its heap and filled here), so its
+//! limits hold.
 
 mod bytes;
 mod clone;

@@ -3,7 +3,8 @@
 use deno_core::{op2, v8};
 use url::{Url, form_urlencoded, quirks};
 
-/// Parses a URL relative to a base. Returns its parts in the order of `url.ts`; null if it is invalid.
+/// Parses a URL relative to a base. Returns its parts in the order of `url.ts`; null if it is
+/// invalid.
 #[op2]
 pub(super) fn op_web_url_parse<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -18,8 +19,8 @@ pub(super) fn op_web_url_parse<'s>(
     }
 }
 
-/// Sets a part by its number in `url.ts`. Returns all parts. An invalid value leaves the URL unchanged,
-/// except for `href`, for which the result is null.
+/// Sets a part by its number in `url.ts`. Returns all parts. An invalid value leaves the URL
+/// unchanged, except for `href`, for which the result is null.
 #[op2]
 pub(super) fn op_web_url_set<'s>(
     scope: &mut v8::PinScope<'s, '_>,

@@ -185,8 +185,8 @@ fn forged(form: &str, back: &str) -> Response {
     (StatusCode::FORBIDDEN, page("Refused", Some(form), None, &content)).into_response()
 }
 
-/// Signs a browser in. The cookie is for this site alone, and a browser that follows a redirect from
-/// another site would not send it: so the page that sets it loads the next one itself.
+/// Signs a browser in. The cookie is for this site alone, and a browser that follows a redirect
+/// from another site would not send it: so the page that sets it loads the next one itself.
 async fn enter(State(pages): State<Pages>, Path(secret): Path<String>) -> Response {
     let Some(cookie) = pages.authenticator.sessions.enter(&secret) else { return signed_out() };
     let content = html! {

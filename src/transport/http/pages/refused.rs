@@ -1,5 +1,5 @@
-//! Refusals as a person's browser gets them: a small page with the message and the remedy instead of
-//! JSON. Programs get JSON as before.
+//! Refusals as a person's browser gets them: a small page with the message and the remedy instead
+//! of JSON. Programs get JSON as before.
 
 use axum::{
     body::Body,

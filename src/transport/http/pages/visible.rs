@@ -1,8 +1,8 @@
-//! Renders untrusted text so that every character is visible: a person must see exactly the call that
-//! is approved.
+//! Renders untrusted text so that every character is visible: a person must see exactly the call
+//! that is approved.
 //!
-//! Invisible characters are written as code points and marked; letters that only look like others of
-//! their word are marked; everything else stays.
+//! Invisible characters are written as code points and marked; letters that only look like others
+//! of their word are marked; everything else stays.
 
 use maud::{Markup, html};
 use serde_json::Value;

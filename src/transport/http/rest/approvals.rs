@@ -1,5 +1,5 @@
-//! `/v1/approvals` and `/v1/sign-in`: the calls that wait for the owner's decision, and the decision
-//! itself.
+//! `/v1/approvals` and `/v1/sign-in`: the calls that wait for the owner's decision, and the
+//! decision itself.
 
 use std::sync::Arc;
 
