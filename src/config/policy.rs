@@ -1,10 +1,10 @@
-//! Resolves `[policy]` and `[approvals]`. Must not read policy files.
+//! Resolves `[policy]`. Must not read policy files.
 
 use std::path::PathBuf;
 
 use super::{
     error::Origin,
-    keys::{ApprovalsKeys, LayerKind, PolicyFileKeys, PolicyFileTable, PolicyKeys, Profile},
+    keys::{LayerKind, PolicyFileKeys, PolicyFileTable, PolicyKeys, Profile},
     resolve::Resolver,
 };
 
@@ -54,11 +54,6 @@ impl Resolver<'_> {
         let files =
             keys.files.iter().take(FILES_MAX).filter_map(|file| self.policy_file(file)).collect();
         PolicySettings { profile: keys.profile, files, record_values: keys.record_values }
-    }
-
-    /// Limits `tasks_max` so that waiting tasks leave half of the workers free.
-    pub(super) fn approvals(&mut self, keys: &ApprovalsKeys, workers_max: u64) -> ApprovalsKeys {
-        ApprovalsKeys { tasks_max: keys.tasks_max.min(workers_max / 2).max(1), ..keys.clone() }
     }
 
     fn policy_file(&mut self, keys: &PolicyFileKeys) -> Option<PolicyFile> {

@@ -1,5 +1,5 @@
-//! Resolves the keys of the server, the store, the secret store and the sandbox, and checks what a
-//! JSON Schema cannot: addresses, database URLs, paths.
+//! Resolves the keys of the server, the store, approvals, the secret store and the sandbox, and
+//! checks what a JSON Schema cannot: addresses, database URLs, paths.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     error::{Origin, Problem},
-    keys::{Sandbox, SecretsKeys, ServerKeys, StoreKeys},
+    keys::{ApprovalsKeys, Sandbox, SecretsKeys, ServerKeys, StoreKeys},
     resolved::{Secret, SecretKey, SecretStore, Server, Store},
     source::{Layers, user_folder},
 };
@@ -69,6 +69,11 @@ impl Resolver<'_> {
             allowed_hosts: keys.allowed_hosts.clone(),
             allowed_origins: keys.allowed_origins.clone(),
         }
+    }
+
+    /// Limits `tasks_max` so that waiting tasks leave half of the workers free.
+    pub(super) fn approvals(&mut self, keys: &ApprovalsKeys, workers_max: u64) -> ApprovalsKeys {
+        ApprovalsKeys { tasks_max: keys.tasks_max.min(workers_max / 2).max(1), ..keys.clone() }
     }
 
     pub(super) fn store(&mut self, keys: &StoreKeys) -> Store {

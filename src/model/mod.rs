@@ -33,7 +33,6 @@ pub use host_function::{
         ArtifactJson, ArtifactLines, DescribeQuery, DiscoverQuery, ListArtifacts, NamespacesQuery,
         ReadArtifact, RemoveArtifact, SearchArtifact, ToolsQuery,
     },
-    is_reserved_namespace, reserved_namespaces,
 };
 pub use id::{
     ApprovalId, ArtifactId, InstanceId, InvalidApprovalId, InvalidArtifactId, InvalidInstanceId,
@@ -45,7 +44,7 @@ pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
 pub use tool::{Annotations, Operation};
 pub use upstream::{
     CALL_TIMEOUT_MS, Document, InvalidName, NAMESPACE_CHARS_MAX, REFRESH_MINUTES, START_TIMEOUT_MS,
-    UpstreamName,
+    UpstreamName, is_reserved_namespace, reserved_namespaces,
 };
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.

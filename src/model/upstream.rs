@@ -1,9 +1,9 @@
 //! Facts about upstreams that the configuration and the catalog share: names, defaults, and where a
 //! document is.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, sync::LazyLock};
 
-use super::{is_reserved_namespace, reserved_namespaces};
+use super::host_function::{HOST_FUNCTIONS, HostFunction};
 
 /// Longest name of an upstream, the first segment of its tools' paths, in characters.
 pub const NAMESPACE_CHARS_MAX: usize = 64;
@@ -15,6 +15,23 @@ pub const START_TIMEOUT_MS: u64 = 60_000;
 /// Default time after which the tools of an upstream are listed again, in minutes. Safe range: 0
 /// (never) to 10 080 (a week).
 pub const REFRESH_MINUTES: u64 = 60;
+
+/// First segments of `tools.*` that no upstream can have, in any case: those of the host functions,
+/// and `then`, which would make a promise of `tools`.
+pub fn reserved_namespaces() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let mut names: Vec<&str> = HOST_FUNCTIONS.iter().map(HostFunction::namespace).collect();
+        names.push("then");
+        names.dedup();
+        names
+    });
+    &NAMES
+}
+
+/// Returns true if no upstream can have this name.
+pub fn is_reserved_namespace(name: &str) -> bool {
+    reserved_namespaces().iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
+}
 
 /// Location of a document: an OpenAPI document, or a GraphQL schema.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,6 @@
 pub(super) mod arguments;
 mod output;
 
-use std::sync::LazyLock;
-
 use serde_json::Value;
 
 /// Identifies a host function by the part that performs it.
@@ -187,23 +185,6 @@ pub static HOST_FUNCTIONS: [HostFunction; 10] = [
 
 /// The handle of an artifact, or its id.
 const HANDLE: Option<PlainArgument> = Some(PlainArgument { field: "id", is_handle: true });
-
-/// First segments of `tools.*` that no upstream can have, in any case: those of the host functions,
-/// and `then`, which would make a promise of `tools`.
-pub fn reserved_namespaces() -> &'static [&'static str] {
-    static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let mut names: Vec<&str> = HOST_FUNCTIONS.iter().map(HostFunction::namespace).collect();
-        names.push("then");
-        names.dedup();
-        names
-    });
-    &NAMES
-}
-
-/// Returns true if no upstream can have this name.
-pub fn is_reserved_namespace(name: &str) -> bool {
-    reserved_namespaces().iter().any(|reserved| reserved.eq_ignore_ascii_case(name))
-}
 
 impl HostFunction {
     /// The function of this id.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{is_reserved_namespace, reserved_namespaces};
 
 #[test]
 fn every_id_has_a_row_in_the_table() {

@@ -252,9 +252,16 @@ impl CallState {
         self.reject(rejection.into(), vec![])
     }
 
-    fn ask(self, question: Question, request: ApprovalRequest) -> Next {
-        let open = CallAction::OpenApproval(Box::new(request));
-        self.on(Phase::OpeningApproval(question), open)
+    /// Asks a person. An approval that is not used yet gives way to the new one; the consent to
+    /// what it was about stays.
+    fn ask(mut self, question: Question, request: ApprovalRequest) -> Next {
+        let mut actions = vec![];
+        if let ApprovalUse::Granted(_) = self.approval {
+            self.approval = ApprovalUse::None;
+            actions.push(CallAction::WithdrawApproval("policy asks again".to_owned()));
+        }
+        actions.push(CallAction::OpenApproval(Box::new(request)));
+        self.on_all(Phase::OpeningApproval(question), actions)
     }
 
     fn approval_decided(mut self, question: Question, row: Box<Approval>) -> Next {
