@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::rejection::Rejected;
+use super::rejection::{CallRejection, Rejected};
 use crate::{
     model::{Approval, ApprovalId, ApprovalStatus, CallDecision},
     policy::{AskTerms, Budget, Decision, RuleRef},
+    sandbox::CallFailure,
     store::{CounterHold, HoldToken},
     task::approval::request::ApprovalRequest,
 };
@@ -171,4 +172,28 @@ pub(in crate::task) enum CallAction {
     GiveUp(Rejected),
     /// End a call that was recorded as started and whose run is over: record that.
     Abandon,
+}
+
+impl From<Rejected> for CallEvent {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl From<CallRejection> for CallEvent {
+    fn from(rejection: CallRejection) -> Self {
+        Self::Rejected(rejection.into())
+    }
+}
+
+impl From<CallFailure> for CallEvent {
+    fn from(failure: CallFailure) -> Self {
+        Self::Rejected(failure.into())
+    }
+}
+
+impl From<DropCause> for CallEvent {
+    fn from(cause: DropCause) -> Self {
+        Self::RunDropped(cause)
+    }
 }

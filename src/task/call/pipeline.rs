@@ -17,7 +17,7 @@ use super::{
     budget,
     concurrency::CallPermit,
     context::CallContext,
-    event::{CallAction, CallEvent, DropCause, PolicyDecision},
+    event::{CallAction, CallEvent, PolicyDecision},
     machine::CallState,
     rejection::{
         self, ARGUMENT_ERROR, CallRejection, POLICY_DENIED, Rejected, artifact_failure, failure,
@@ -82,30 +82,6 @@ pub(in crate::task) struct CallPipeline<'a> {
 
 /// The event of an action. An error is an event that ends the action early.
 type Performed = Result<CallEvent, CallEvent>;
-
-impl From<Rejected> for CallEvent {
-    fn from(rejected: Rejected) -> Self {
-        Self::Rejected(rejected)
-    }
-}
-
-impl From<CallRejection> for CallEvent {
-    fn from(rejection: CallRejection) -> Self {
-        Self::Rejected(rejection.into())
-    }
-}
-
-impl From<CallFailure> for CallEvent {
-    fn from(failure: CallFailure) -> Self {
-        Self::Rejected(failure.into())
-    }
-}
-
-impl From<DropCause> for CallEvent {
-    fn from(cause: DropCause) -> Self {
-        Self::RunDropped(cause)
-    }
-}
 
 impl<'a> CallPipeline<'a> {
     pub(in crate::task) fn new(context: &'a CallContext, call: ToolCall) -> Self {
