@@ -160,7 +160,7 @@ impl CallState {
             }
             (Phase::ConsumingApproval(id), Event::ApprovalConsumed) => {
                 self.approval = ApprovalUse::Consumed(id);
-                self.reserve()
+                self.authorize()
             }
             (Phase::Reserving, Event::Reserved(token)) => self.reserved(token),
             (Phase::Reserving, Event::Exceeded { index, retry_after, at }) => {
@@ -237,6 +237,11 @@ impl CallState {
     fn authorize(self) -> Next {
         let Some(decided) = &self.decided else { return self.out_of_order() };
         match &decided.decision.verdict {
+            // An approval about a counter answers no other question. It is used before the next
+            // one is asked, so that none stays open.
+            Verdict::Ask(_) if !self.is_agreed && self.has_unused_approval() => {
+                self.consume_approval()
+            }
             Verdict::Ask(terms) if !self.is_agreed => {
                 let rule = decided.decision.rule.clone();
                 let request = decided.request(rule, terms.clone());
@@ -245,6 +250,10 @@ impl CallState {
             _ if !self.has_permit => self.on(Phase::AcquiringPermit, CallAction::AcquirePermit),
             _ => self.consume_approval(),
         }
+    }
+
+    fn has_unused_approval(&self) -> bool {
+        matches!(self.approval, ApprovalUse::Granted(_))
     }
 
     fn out_of_order(self) -> Next {
@@ -397,7 +406,7 @@ impl CallState {
     /// Ends a call that was not sent, after these actions.
     fn reject(mut self, rejected: Rejected, mut actions: Vec<CallAction>) -> Next {
         self.phase = Phase::Ended;
-        if let ApprovalUse::Granted(_) = self.approval {
+        if self.has_unused_approval() {
             actions.push(CallAction::WithdrawApproval(rejected.reason()));
         }
         actions.extend(self.give_back_all());
@@ -427,7 +436,7 @@ impl CallState {
             Phase::Dispatching | Phase::Storing => vec![CallAction::Abandon],
             _ => vec![],
         };
-        if let ApprovalUse::Granted(_) = self.approval {
+        if self.has_unused_approval() {
             actions.push(CallAction::CancelApproval(cause));
         }
         (self, actions)
