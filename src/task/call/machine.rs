@@ -160,7 +160,7 @@ impl CallState {
             }
             (Phase::ConsumingApproval(id), Event::ApprovalConsumed) => {
                 self.approval = ApprovalUse::Consumed(id);
-                self.reserve()
+                self.authorize()
             }
             (Phase::Reserving, Event::Reserved(token)) => self.reserved(token),
             (Phase::Reserving, Event::Exceeded { index, retry_after, at }) => {
@@ -237,6 +237,11 @@ impl CallState {
     fn authorize(self) -> Next {
         let Some(decided) = &self.decided else { return self.out_of_order() };
         match &decided.decision.verdict {
+            // An approval about a counter answers no other question. It is used before the next
+            // one is asked, so that none stays open.
+            Verdict::Ask(_) if !self.is_agreed && self.has_unused_approval() => {
+                self.consume_approval()
+            }
             Verdict::Ask(terms) if !self.is_agreed => {
                 let rule = decided.decision.rule.clone();
                 let request = decided.request(rule, terms.clone());
@@ -247,21 +252,18 @@ impl CallState {
         }
     }
 
+    fn has_unused_approval(&self) -> bool {
+        matches!(self.approval, ApprovalUse::Granted(_))
+    }
+
     fn out_of_order(self) -> Next {
         let rejection = CallRejection::in_doubt("it was not decided");
         self.reject(rejection.into(), vec![])
     }
 
-    /// Asks a person. An approval that is not used yet gives way to the new one; the consent to
-    /// what it was about stays.
-    fn ask(mut self, question: Question, request: ApprovalRequest) -> Next {
-        let mut actions = vec![];
-        if let ApprovalUse::Granted(_) = self.approval {
-            self.approval = ApprovalUse::None;
-            actions.push(CallAction::WithdrawApproval("policy asks again".to_owned()));
-        }
-        actions.push(CallAction::OpenApproval(Box::new(request)));
-        self.on_all(Phase::OpeningApproval(question), actions)
+    fn ask(self, question: Question, request: ApprovalRequest) -> Next {
+        let open = CallAction::OpenApproval(Box::new(request));
+        self.on(Phase::OpeningApproval(question), open)
     }
 
     fn approval_decided(mut self, question: Question, row: Box<Approval>) -> Next {
@@ -404,7 +406,7 @@ impl CallState {
     /// Ends a call that was not sent, after these actions.
     fn reject(mut self, rejected: Rejected, mut actions: Vec<CallAction>) -> Next {
         self.phase = Phase::Ended;
-        if let ApprovalUse::Granted(_) = self.approval {
+        if self.has_unused_approval() {
             actions.push(CallAction::WithdrawApproval(rejected.reason()));
         }
         actions.extend(self.give_back_all());
@@ -434,7 +436,7 @@ impl CallState {
             Phase::Dispatching | Phase::Storing => vec![CallAction::Abandon],
             _ => vec![],
         };
-        if let ApprovalUse::Granted(_) = self.approval {
+        if self.has_unused_approval() {
             actions.push(CallAction::CancelApproval(cause));
         }
         (self, actions)

@@ -194,6 +194,26 @@ fn an_approval_is_used_for_the_call_it_was_given_for_and_no_other() {
 }
 
 #[test]
+fn an_approval_about_a_counter_is_used_before_policy_asks_about_the_call() {
+    let id = ApprovalId::new();
+    let mut events = until_exceeded(2, None, Duration::ZERO);
+    events.extend([
+        CallEvent::ApprovalOpened(id),
+        CallEvent::Suspended,
+        CallEvent::ApprovalDecided(row(id, ApprovalStatus::Approved)),
+        CallEvent::Verified,
+        decided(ask(), true),
+    ]);
+    let (mut state, mut actions) = CallState::begin();
+    for event in events {
+        (state, actions) = state.step(event);
+    }
+    assert!(matches!(actions[..], [CallAction::ConsumeApproval]), "{actions:?}");
+    let (_, actions) = state.step(CallEvent::ApprovalConsumed);
+    assert!(matches!(actions[..], [CallAction::OpenApproval(_)]), "{actions:?}");
+}
+
+#[test]
 fn a_call_that_waited_for_its_permit_is_decided_again() {
     let mut events = until_decision(allow());
     events.extend([CallEvent::Counted, CallEvent::PermitAcquired { waited: true }]);
