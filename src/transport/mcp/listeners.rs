@@ -2,7 +2,7 @@
 //! peer, modern ones through `listen`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -99,9 +99,9 @@ impl Listeners {
         };
         let mut now: HashMap<Principal, Option<Vec<Namespace>>> = HashMap::new();
         for who in principals {
-            if !now.contains_key(&who) {
-                let namespaces = self.namespaces(&who).await;
-                now.insert(who, namespaces);
+            if let Entry::Vacant(vacant) = now.entry(who) {
+                let namespaces = self.namespaces(vacant.key()).await;
+                vacant.insert(namespaces);
             }
         }
         let concerned: Vec<Peer<RoleServer>> = {
