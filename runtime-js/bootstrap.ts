@@ -1,12 +1,26 @@
-// The last module of the snapshot: passes the hooks to the engine and empties everything of deno_core that only the set-up needed.
-// The engine removes `__airlock` and everything of deno_core before any guest runs.
+// The last module of the snapshot: passes the hooks to the engine and empties everything of
+// deno_core that only the set-up needed. The engine removes `__airlock` and everything of deno_core
+// before any guest runs.
 import { core, internals, primordials } from "ext:core/mod.js";
 import { op_get_ext_import_meta_proto, op_set_captured_bootstrap } from "ext:core/ops";
 import { hooks } from "ext:airlock/install.ts";
 
-const { Error, ObjectDefineProperty, RangeError, ReferenceError, ReflectDeleteProperty, ReflectOwnKeys, SyntaxError, TypeError } = primordials;
+const {
+  Error,
+  ObjectDefineProperty,
+  RangeError,
+  ReferenceError,
+  ReflectDeleteProperty,
+  ReflectOwnKeys,
+  SyntaxError,
+  TypeError,
+} = primordials;
 
-ObjectDefineProperty(globalThis, "__airlock", { __proto__: null, value: hooks, configurable: true });
+ObjectDefineProperty(globalThis, "__airlock", {
+  __proto__: null,
+  value: hooks,
+  configurable: true,
+});
 
 function empty(object: object) {
   const keys = ReflectOwnKeys(object);
@@ -15,7 +29,14 @@ function empty(object: object) {
 
 // The functions that deno_core looks up on every start. Its event loop and timers never run.
 const nothing = () => {};
-const errorConstructors = { __proto__: null, Error, RangeError, ReferenceError, SyntaxError, TypeError };
+const errorConstructors = {
+  __proto__: null,
+  Error,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+};
 const kept = {
   __proto__: null,
   __drainNextTickAndMacrotasks: nothing,
@@ -25,7 +46,8 @@ const kept = {
   __setImmediateInfo: nothing,
   __setTickInfo: nothing,
   __setTimerInfo: nothing,
-  buildCustomError: (name: string, message: string) => new (errorConstructors[name] ?? Error)(message),
+  buildCustomError: (name: string, message: string) =>
+    new (errorConstructors[name] ?? Error)(message),
   errorConstructors,
   ops: { __proto__: null },
   runImmediateCallbacks: nothing,

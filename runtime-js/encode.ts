@@ -1,7 +1,8 @@
-// Encodes values that leave the guest as JSON. Contract: undefined becomes null, dates ISO strings, bigints decimal strings, maps
-// and sets objects and arrays, errors their name, message and own properties, bytes base64 with their type, a cycle
-// "[Circular]", a lone surrogate U+FFFD. Nothing else is lost silently: a warning reports what JSON cannot represent.
-// Getters, `toJSON` and Proxies are guest code and run here, under the guest's own limits.
+// Encodes values that leave the guest as JSON. Contract: undefined becomes null, dates ISO strings,
+// bigints decimal strings, maps and sets objects and arrays, errors their name, message and own
+// properties, bytes base64 with their type, a cycle "[Circular]", a lone surrogate U+FFFD. Nothing
+// else is lost silently: a warning reports what JSON cannot represent. Getters, `toJSON` and
+// Proxies are guest code and run here, under the guest's own limits.
 import { primordials } from "ext:core/mod.js";
 import { op_base64, op_encode_bytes_max, op_kind, op_warn } from "ext:core/ops";
 
@@ -32,10 +33,20 @@ const {
 const DEPTH_MAX = 512;
 
 // Return values of `op_kind`, in the order of the engine.
-const DATE = 1, MAP = 2, SET = 3, ERROR = 4, BYTES = 5, REGEXP = 6, BOXED = 7, PROMISE = 8, OPAQUE = 9;
+const DATE = 1,
+  MAP = 2,
+  SET = 3,
+  ERROR = 4,
+  BYTES = 5,
+  REGEXP = 6,
+  BOXED = 7,
+  PROMISE = 8,
+  OPAQUE = 9;
 
 interface Walk {
-  /** For arguments of a call: values that JSON cannot represent are rejected instead of replaced. */
+  /**
+   * For arguments of a call: values that JSON cannot represent are rejected instead of replaced.
+   */
   strict: boolean;
   /** Lower bound on the bytes of the JSON. */
   bytes: number;
@@ -47,7 +58,10 @@ interface Walk {
   dropped: number;
 }
 
-/** Thrown, and caught by our own callers, if the JSON would exceed the limit. Not a class: guests could patch its bases. */
+/**
+ * Thrown, and caught by our own callers, if the JSON would exceed the limit. Not a class: guests
+ * could patch its bases.
+ */
 export const OVER_LIMIT = ObjectFreeze({ __proto__: null });
 
 function spend(walk: Walk, bytes: number) {
@@ -63,12 +77,18 @@ function number(walk: Walk, value: number): number | null {
   return null;
 }
 
-/** Returns a well-formed string: `JSON.stringify` would escape a lone surrogate, which not every JSON parser accepts. */
+/**
+ * Returns a well-formed string: `JSON.stringify` would escape a lone surrogate, which not every
+ * JSON parser accepts.
+ */
 function text(walk: Walk, value: string): string {
   spend(walk, value.length + 2);
   const whole = StringPrototypeToWellFormed(value);
   if (whole === value) return value;
-  if (walk.strict) throw new TypeError("a string with a lone surrogate is not JSON: call `toWellFormed()` on it first");
+  if (walk.strict)
+    throw new TypeError(
+      "a string with a lone surrogate is not JSON: call `toWellFormed()` on it first",
+    );
   walk.halves++;
   return whole;
 }
@@ -104,7 +124,8 @@ function properties(walk: Walk, value: object, out: any, skipped?: string): unkn
 }
 
 function error(walk: Walk, value: any): unknown {
-  const name = value.name, message = value.message;
+  const name = value.name,
+    message = value.message;
   const out: any = { __proto__: null, name: typeof name === "string" ? text(walk, name) : "Error" };
   out.message = typeof message === "string" ? text(walk, message) : "";
   properties(walk, value, out, "stack");
@@ -120,12 +141,16 @@ function special(walk: Walk, kind: number, value: any): unknown {
   switch (kind) {
     case DATE:
       spend(walk, 26);
-      return DatePrototypeGetTime(value) === DatePrototypeGetTime(value) ? DatePrototypeToISOString(value) : null;
+      return DatePrototypeGetTime(value) === DatePrototypeGetTime(value)
+        ? DatePrototypeToISOString(value)
+        : null;
     case MAP:
       return entries(walk, value);
     case SET: {
       const out: unknown[] = [];
-      SetPrototypeForEach(value, (item: unknown) => ArrayPrototypePush(out, tree(walk, item, "") ?? null));
+      SetPrototypeForEach(value, (item: unknown) =>
+        ArrayPrototypePush(out, tree(walk, item, "") ?? null),
+      );
       return out;
     }
     case ERROR:
@@ -219,9 +244,12 @@ function within(value: unknown, strict: boolean, bytesMax: number): string {
   };
   const out = tree(walk, value, "");
   if (!strict) {
-    if (walk.numbers > 0) op_warn(`the result holds NaN or Infinity in ${walk.numbers} place(s), shown as null`);
-    if (walk.halves > 0) op_warn(`the result holds a lone surrogate in ${walk.halves} string(s), shown as U+FFFD`);
-    if (out === undefined && value !== undefined) op_warn(`the result is a ${typeof value}, which JSON cannot hold; it is shown as null`);
+    if (walk.numbers > 0)
+      op_warn(`the result holds NaN or Infinity in ${walk.numbers} place(s), shown as null`);
+    if (walk.halves > 0)
+      op_warn(`the result holds a lone surrogate in ${walk.halves} string(s), shown as U+FFFD`);
+    if (out === undefined && value !== undefined)
+      op_warn(`the result is a ${typeof value}, which JSON cannot hold; it is shown as null`);
   }
   return JSONStringify(out) ?? "null";
 }
@@ -231,5 +259,6 @@ export function encode(value: unknown, strict: boolean): string {
   return within(value, strict, op_encode_bytes_max(strict));
 }
 
-// Functions that run while the snapshot is made stay compiled in it. Nearly every guest needs these and would compile them again.
+// Functions that run while the snapshot is made stay compiled in it. Nearly every guest needs these
+// and would compile them again.
 within([{ text: "", number: 1, flag: true, nothing: null }], true, 1024);

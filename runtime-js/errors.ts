@@ -17,14 +17,27 @@ const {
   StringPrototypeSlice,
 } = primordials;
 
-const RESERVED = { __proto__: null, name: true, message: true, stack: true, cause: true, constructor: true };
+const RESERVED = {
+  __proto__: null,
+  name: true,
+  message: true,
+  stack: true,
+  cause: true,
+  constructor: true,
+};
 
 class ToolCallError extends Error {}
 class ToolPolicyError extends Error {}
 class ToolNotFoundError extends Error {}
 class ToolArgumentError extends Error {}
 
-export const toolErrors = { __proto__: null, ToolCallError, ToolPolicyError, ToolNotFoundError, ToolArgumentError };
+export const toolErrors = {
+  __proto__: null,
+  ToolCallError,
+  ToolPolicyError,
+  ToolNotFoundError,
+  ToolArgumentError,
+};
 
 for (const name of ObjectKeys(toolErrors)) {
   ObjectDefineProperty(toolErrors[name].prototype, "name", {
@@ -37,7 +50,13 @@ for (const name of ObjectKeys(toolErrors)) {
 }
 
 function own(target: object, key: string, value: unknown) {
-  ObjectDefineProperty(target, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
+  ObjectDefineProperty(target, key, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: true,
+    configurable: true,
+  });
 }
 
 /** Creates the error of a failed call from the host's JSON. */
@@ -52,7 +71,10 @@ export function failure(text: string): Error {
   return error;
 }
 
-/** Returns the value of a property without running a getter, or a trap of a Proxy twice; undefined if there is none. */
+/**
+ * Returns the value of a property without running a getter, or a trap of a Proxy twice; undefined
+ * if there is none.
+ */
 function plain(value: object, key: string): unknown {
   let at: object | null = value;
   for (let depth = 0; at !== null && depth < 16; depth++) {
@@ -68,7 +90,11 @@ function clip(text: string, max: number): string {
 }
 
 function isError(value: unknown): value is object {
-  return typeof value === "object" && value !== null && ObjectPrototypeIsPrototypeOf(ErrorPrototype, value);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ObjectPrototypeIsPrototypeOf(ErrorPrototype, value)
+  );
 }
 
 function text(value: unknown, fallback: string): string {
@@ -76,7 +102,8 @@ function text(value: unknown, fallback: string): string {
 }
 
 function brief(value: unknown): string {
-  if (isError(value)) return `${text(plain(value, "name"), "Error")}: ${text(plain(value, "message"), "")}`;
+  if (isError(value))
+    return `${text(plain(value, "name"), "Error")}: ${text(plain(value, "message"), "")}`;
   try {
     return typeof value === "string" ? value : encode(value, false);
   } catch {
@@ -84,19 +111,24 @@ function brief(value: unknown): string {
   }
 }
 
-/** Returns name and message of a thrown value, including causes and aggregated errors. Never throws. */
+/**
+ * Returns name and message of a thrown value, including causes and aggregated errors. Never throws.
+ */
 export function explain(value: unknown): [string, string] {
   try {
     if (typeof value === "string") return ["Error", clip(value, 8192)];
     if (!isError(value)) {
-      const message = typeof value === "object" && value !== null ? plain(value, "message") : undefined;
-      if (typeof message === "string") return [clip(text(plain(value as object, "name"), "Error"), 128), clip(message, 8192)];
+      const message =
+        typeof value === "object" && value !== null ? plain(value, "message") : undefined;
+      if (typeof message === "string")
+        return [clip(text(plain(value as object, "name"), "Error"), 128), clip(message, 8192)];
       return ["Error", `threw a value that is not an Error: ${clip(brief(value), 8000)}`];
     }
     let message = text(plain(value, "message"), "");
     const collected = plain(value, "errors");
     if (ArrayIsArray(collected)) {
-      for (let i = 0; i < collected.length && i < 5; i++) message += `\n- ${clip(brief(collected[i]), 500)}`;
+      for (let i = 0; i < collected.length && i < 5; i++)
+        message += `\n- ${clip(brief(collected[i]), 500)}`;
       if (collected.length > 5) message += `\n- and ${collected.length - 5} more`;
     }
     let cause = plain(value, "cause");

@@ -1,5 +1,5 @@
-// What the guest finds on globalThis, and the few functions that an engine calls. The same on every engine: only the native functions
-// behind `ext:core/ops` differ.
+// What the guest finds on globalThis, and the few functions that an engine calls. The same on every
+// engine: only the native functions behind `ext:core/ops` differ.
 import { primordials } from "ext:core/mod.js";
 import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
 import { explain, failure, toolErrors } from "ext:airlock/errors.ts";
@@ -10,7 +10,13 @@ import { web } from "ext:airlock/web/install.ts";
 const { ObjectDefineProperty, ObjectKeys } = primordials;
 
 function install(name: string, value: unknown, writable: boolean) {
-  ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable, enumerable: false, configurable: writable });
+  ObjectDefineProperty(globalThis, name, {
+    __proto__: null,
+    value,
+    writable,
+    enumerable: false,
+    configurable: writable,
+  });
 }
 
 for (const name of ObjectKeys(globals)) install(name, globals[name], true);

@@ -1,6 +1,7 @@
-// Runs first while the snapshot is made, before deno_core's own JavaScript. The content of the snapshot costs every isolate, and
-// deno_core freezes the objects that it passes to modules, which would keep all of them alive. So modules receive copies, which
-// `bootstrap.ts` empties once everything is set up.
+// Runs first while the snapshot is made, before deno_core's own JavaScript. The content of the
+// snapshot costs every isolate, and deno_core freezes the objects that it passes to modules, which
+// would keep all of them alive. So modules receive copies, which `bootstrap.ts` empties once
+// everything is set up.
 (() => {
   const { defineProperty, getOwnPropertyDescriptor } = Object;
   const { ownKeys } = Reflect;

@@ -1,8 +1,18 @@
-// `setTimeout`, `setInterval` and `queueMicrotask`. Holds the callbacks; the engine holds order and clock.
+// `setTimeout`, `setInterval` and `queueMicrotask`. Holds the callbacks; the engine holds order and
+// clock.
 import { primordials } from "ext:core/mod.js";
 import { op_queue_microtask, op_timer_clear, op_timer_start } from "ext:core/ops";
 
-const { Map, MapPrototypeDelete, MapPrototypeGet, MapPrototypeSet, Number, RangeError, ReflectApply, TypeError } = primordials;
+const {
+  Map,
+  MapPrototypeDelete,
+  MapPrototypeGet,
+  MapPrototypeSet,
+  Number,
+  RangeError,
+  ReflectApply,
+  TypeError,
+} = primordials;
 
 const DELAY_MAX = 2147483647;
 
@@ -14,8 +24,15 @@ interface Timer {
 
 const timers = new Map<number, Timer>();
 
-function start(name: string, callback: unknown, delay: unknown, args: unknown[], repeat: boolean): number {
-  if (typeof callback !== "function") throw new TypeError(`${name} takes a function, not a ${typeof callback}`);
+function start(
+  name: string,
+  callback: unknown,
+  delay: unknown,
+  args: unknown[],
+  repeat: boolean,
+): number {
+  if (typeof callback !== "function")
+    throw new TypeError(`${name} takes a function, not a ${typeof callback}`);
   let ms = Number(delay);
   if (!(ms > 0)) ms = 0;
   if (ms > DELAY_MAX) ms = DELAY_MAX;
@@ -46,7 +63,8 @@ export const globals = {
   },
   // deno_core's own reports errors through a function that is disabled.
   queueMicrotask(callback: unknown) {
-    if (typeof callback !== "function") throw new TypeError(`queueMicrotask takes a function, not a ${typeof callback}`);
+    if (typeof callback !== "function")
+      throw new TypeError(`queueMicrotask takes a function, not a ${typeof callback}`);
     op_queue_microtask(callback);
   },
 };

@@ -1,5 +1,6 @@
-// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. The one thing known here is how the host functions
-// take their arguments: `hostFunctions`, which is generated from the table in `src/model/host_function/`.
+// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. The one thing
+// known here is how the host functions take their arguments: `hostFunctions`, which is generated
+// from the table in `src/model/host_function/`.
 import { primordials } from "ext:core/mod.js";
 import { op_call, op_encode_bytes_max } from "ext:core/ops";
 import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
@@ -21,10 +22,11 @@ const {
 const PATH_MAX = 1024;
 const OPEN_BRACE = 123;
 const GUIDE =
-  'tools cannot be listed: use `await tools.discover("what you need")`, `await tools.catalog.namespaces()` or `await tools.catalog.tools({ namespace })`';
+  'tools cannot be listed: use `await tools.discover("what you need")`, ' +
+  "`await tools.catalog.namespaces()` or `await tools.catalog.tools({ namespace })`";
 
-// Names that are never tools behind a dot: promises, conversions and prototypes look them up on any value. A tool with such a
-// name is called as tools["a.then"].
+// Names that are never tools behind a dot: promises, conversions and prototypes look them up on any
+// value. A tool with such a name is called as tools["a.then"].
 const ABSENT = {
   __proto__: null,
   then: true,
@@ -36,8 +38,8 @@ const ABSENT = {
   valueOf: true,
 };
 
-// A function, so that `apply` works; an arrow, so that it cannot be constructed; empty and frozen, so that no invariant of
-// proxies restricts the traps below.
+// A function, so that `apply` works; an arrow, so that it cannot be constructed; empty and frozen,
+// so that no invariant of proxies restricts the traps below.
 const target = () => {};
 delete (target as any).name;
 delete (target as any).length;
@@ -57,8 +59,11 @@ function unfit(path: string, got: string): TypeError {
   const form = hostFunctions[path]?.example;
   return new TypeError(
     form === undefined
-      ? `tools.${path} was called with ${got}: a tool takes no argument or one object, \`({ name: value })\`; \`await tools.describe(${JSONStringify(path)})\` tells what it takes, if it exists`
-      : `tools.${path} was called with ${got}: it takes one object, \`await tools.${path}(${form})\``,
+      ? `tools.${path} was called with ${got}: a tool takes no argument or one object, ` +
+          "`({ name: value })`; " +
+          `\`await tools.describe(${JSONStringify(path)})\` tells what it takes, if it exists`
+      : `tools.${path} was called with ${got}: it takes one object, ` +
+          `\`await tools.${path}(${form})\``,
   );
 }
 
@@ -67,8 +72,14 @@ function argumentOf(path: string, args: unknown[]): unknown {
   const more = args[1];
   if (args.length === 0 || (args.length === 1 && only === undefined)) return { __proto__: null };
   const key = hostFunctions[path]?.field;
-  const isPlain = key !== undefined && (typeof only === "string" || (hostFunctions[path].isHandle && args.length === 2 && isObject(only)));
-  if (isPlain && (args.length === 1 || (args.length === 2 && (more === undefined || isObject(more))))) {
+  const isPlain =
+    key !== undefined &&
+    (typeof only === "string" ||
+      (hostFunctions[path].isHandle && args.length === 2 && isObject(only)));
+  if (
+    isPlain &&
+    (args.length === 1 || (args.length === 2 && (more === undefined || isObject(more))))
+  ) {
     return { __proto__: null, ...(more as object), [key]: only };
   }
   if (args.length === 1 && isObject(only)) return only;
@@ -78,15 +89,23 @@ function argumentOf(path: string, args: unknown[]): unknown {
 }
 
 function call(path: string, args: unknown[]): Promise<unknown> {
-  if (path === "") throw new TypeError(`tools is not a tool: call one of its members, \`await tools.namespace.tool({ ... })\`. ${GUIDE}`);
-  if (path.length > PATH_MAX) throw new RangeError(`a tool path is ${path.length} characters; the limit is ${PATH_MAX}`);
+  if (path === "")
+    throw new TypeError(
+      "tools is not a tool: call one of its members, " +
+        `\`await tools.namespace.tool({ ... })\`. ${GUIDE}`,
+    );
+  if (path.length > PATH_MAX)
+    throw new RangeError(`a tool path is ${path.length} characters; the limit is ${PATH_MAX}`);
   const argument = argumentOf(path, args);
   let json;
   try {
     json = encode(argument, true);
   } catch (error) {
     if (error === OVER_LIMIT) {
-      throw new RangeError(`the arguments of tools.${path} exceed ${op_encode_bytes_max(true)} bytes of JSON, the limit of one call`);
+      throw new RangeError(
+        `the arguments of tools.${path} exceed ${op_encode_bytes_max(true)} bytes of JSON, ` +
+          "the limit of one call",
+      );
     }
     throw error;
   }
@@ -161,7 +180,8 @@ function node(path: string): unknown {
 
 export const tools = node("");
 
-// Compiled in the snapshot, as in `encode.ts`: everything of a call except its last step, which needs a guest.
+// Compiled in the snapshot, as in `encode.ts`: everything of a call except its last step, which
+// needs a guest.
 (tools as any).a.b(0, 0).catch(() => {});
 argumentOf("a", [{}]);
 argumentOf("discover", ["a", {}]);

@@ -140,7 +140,10 @@ fn tool(
     properties: Value,
     required: &[&str],
 ) -> Tool {
-    let schema = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    let schema = json!({
+        "type": "object", "properties": properties, "required": required,
+        "additionalProperties": false
+    });
     let Value::Object(schema) = schema else { return Tool::default() };
     Tool::new(name, description, schema)
 }
@@ -171,16 +174,26 @@ fn offered_tools(grown: bool) -> Vec<Tool> {
                 &["a", "b"],
             )
             .with_annotations(reads()),
-            json!({"type": "object", "properties": {"sum": number("The sum")}, "required": ["sum"]}),
+            json!({
+                "type": "object", "properties": {"sum": number("The sum")}, "required": ["sum"]
+            }),
         ),
         tool(
             "wait",
             "Waits some milliseconds and returns how many.",
-            json!({"ms": {"type": "integer", "minimum": 0, "maximum": WAIT_MS_MAX, "default": 100, "description": "Milliseconds"}}),
+            json!({"ms": {
+                "type": "integer", "minimum": 0, "maximum": WAIT_MS_MAX, "default": 100,
+                "description": "Milliseconds"
+            }}),
             &[],
         )
         .with_annotations(reads()),
-        tool("fail", "Fails with the message.", json!({"message": {"type": "string"}}), &["message"]),
+        tool(
+            "fail",
+            "Fails with the message.",
+            json!({"message": {"type": "string"}}),
+            &["message"],
+        ),
         tool(
             "big",
             "Returns a string of that many bytes.",
@@ -211,7 +224,9 @@ fn notes_tools() -> [Tool; 2] {
                 &["text"],
             )
             .with_annotations(ToolAnnotations::new().read_only(false).destructive(false)),
-            json!({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}),
+            json!({
+                "type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]
+            }),
         ),
         with_output(
             tool("notes.list", "Lists all notes, the oldest first.", json!({}), &[])

@@ -1,17 +1,21 @@
 /**
  * What a program sees in Airlock, besides ECMAScript itself (with `Intl`).
  *
- * There is no network, no file system, no environment, no module system and no code from text: no `fetch`, `process`, `require`,
- * `import`, `Deno`, `Buffer`, `eval`, `new Function`, `WebAssembly` or `SharedArrayBuffer`. The one way out is `tools`.
- * A program may use `return` and `await` at its top level; its value is what it returns, or its last expression.
+ * There is no network, no file system, no environment, no module system and no code from text: no
+ * `fetch`, `process`, `require`, `import`, `Deno`, `Buffer`, `eval`, `new Function`, `WebAssembly`
+ * or `SharedArrayBuffer`. The one way out is `tools`. A program may use `return` and `await` at its
+ * top level; its value is what it returns, or its last expression.
  */
 
-// ---------------------------------------------------------------------------------------------------------------- tools
+// ------------------------------------------------------------------------------------------- tools
 
-/** A path to a tool: call it, or go on to a longer path. `tools.a.b(args)` is `tools["a.b"](args)`. */
+/**
+ * A path to a tool: call it, or go on to a longer path. `tools.a.b(args)` is `tools["a.b"](args)`.
+ */
 interface ToolPath {
   /**
-   * Calls the tool with no argument or one object, which is checked against the tool's schema before anything leaves.
+   * Calls the tool with no argument or one object, which is checked against the tool's schema
+   * before anything leaves.
    * @throws {ToolArgumentError} The arguments do not fit; the message names the field.
    * @throws {ToolNotFoundError} There is no such tool; the message names the nearest ones.
    * @throws {ToolPolicyError} A rule or a person refused the call.
@@ -39,7 +43,10 @@ interface ToolSummary {
   description: string;
   /** `required`: a person is asked before the call is made. */
   approval: "auto" | "required";
-  /** Why a call would fail now: the upstream is down, and this is what was last known of it. Absent while it is up. */
+  /**
+   * Why a call would fail now: the upstream is down, and this is what was last known of it. Absent
+   * while it is up.
+   */
   unavailable?: string;
 }
 
@@ -97,14 +104,25 @@ interface ToolDescription {
 
 interface ToolCatalog {
   /** Lists the namespaces. */
-  namespaces(options?: { limit?: number }): Promise<{ namespaces: NamespaceSummary[]; total: number }>;
-  /** Lists tools in pages: pass `nextCursor` as `cursor` until it is null. `limit` is from 1 to 200, 50 if absent. */
-  tools(
-    options?: { namespace?: string; query?: string; limit?: number; cursor?: string },
-  ): Promise<{ results: ToolSummary[]; total: number; nextCursor: string | null }>;
+  namespaces(options?: {
+    limit?: number;
+  }): Promise<{ namespaces: NamespaceSummary[]; total: number }>;
+  /**
+   * Lists tools in pages: pass `nextCursor` as `cursor` until it is null. `limit` is from 1 to 200,
+   * 50 if absent.
+   */
+  tools(options?: {
+    namespace?: string;
+    query?: string;
+    limit?: number;
+    cursor?: string;
+  }): Promise<{ results: ToolSummary[]; total: number; nextCursor: string | null }>;
 }
 
-/** What a call resolves to whose answer is over 8 MiB: the answer is kept, and later tasks of the same owner may read it too. */
+/**
+ * What a call resolves to whose answer is over 8 MiB: the answer is kept, and later tasks of the
+ * same owner may read it too.
+ */
 interface ArtifactHandle {
   $artifact: string;
   /** Length of its text, in bytes. */
@@ -137,35 +155,58 @@ interface ArtifactLine {
 }
 
 /**
- * Answers that were too large for a program. A handle may stand anywhere in the arguments of a call: the tool gets what it stands for.
+ * Answers that were too large for a program. A handle may stand anywhere in the arguments of a
+ * call: the tool gets what it stands for.
  * @throws {ToolCallError} `artifact_not_found`: expired, removed, or not this owner's.
  */
 interface Artifacts {
-  read(id: ArtifactId, options: { offset?: number; length?: number }): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
-  lines(id: ArtifactId, options: { from?: number; limit?: number }): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
+  read(
+    id: ArtifactId,
+    options: { offset?: number; length?: number },
+  ): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
+  lines(
+    id: ArtifactId,
+    options: { from?: number; limit?: number },
+  ): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
   search(
     id: ArtifactId,
     options: { pattern: string; limit?: number; from?: number; offset?: number },
   ): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
   json<Value = unknown>(id: ArtifactId, options: { pointer: string }): Promise<Value>;
-  /** A slice in whole characters; `length` is from 1 to 1048576 bytes, 65536 if absent. Go on at `nextOffset` until it is null. */
-  read(options: { id: ArtifactId; offset?: number; length?: number } | ArtifactId): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
-  /** Lines from 1 on; `limit` is from 1 to 1000, 100 if absent. A line over 16 KiB is cut. Go on at `nextFrom` until it is null. */
-  lines(options: { id: ArtifactId; from?: number; limit?: number } | ArtifactId): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
   /**
-   * The lines that a regular expression (no look-around, no back references) matches, with what stands around the match. `limit` is from 1
-   * to 200, 50 if absent. Begins with line `from`, or at byte `offset`; go on with `nextOffset` as `offset` until it is null. In a line
-   * over 64 KiB every match is a hit.
+   * A slice in whole characters; `length` is from 1 to 1048576 bytes, 65536 if absent. Go on at
+   * `nextOffset` until it is null.
    */
-  search(
-    options: { id: ArtifactId; pattern: string; limit?: number; from?: number; offset?: number },
-  ): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
+  read(
+    options: { id: ArtifactId; offset?: number; length?: number } | ArtifactId,
+  ): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
+  /**
+   * Lines from 1 on; `limit` is from 1 to 1000, 100 if absent. A line over 16 KiB is cut. Go on at
+   * `nextFrom` until it is null.
+   */
+  lines(
+    options: { id: ArtifactId; from?: number; limit?: number } | ArtifactId,
+  ): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
+  /**
+   * The lines that a regular expression (no look-around, no back references) matches, with what
+   * stands around the match. `limit` is from 1 to 200, 50 if absent. Begins with line `from`, or at
+   * byte `offset`; go on with `nextOffset` as `offset` until it is null. In a line over 64 KiB
+   * every match is a hit.
+   */
+  search(options: {
+    id: ArtifactId;
+    pattern: string;
+    limit?: number;
+    from?: number;
+    offset?: number;
+  }): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
   /** The value at a JSON Pointer such as `/items/0/name`, if it has at most 8 MiB. */
   json<Value = unknown>(options: { id: ArtifactId; pointer: string }): Promise<Value>;
   /** What is kept, the newest first. `limit` is from 1 to 200, 50 if absent. */
-  list(
-    options?: { limit?: number; cursor?: string },
-  ): Promise<{ artifacts: (ArtifactHandle & { tool: string; taskId: string; createdAt: string })[]; nextCursor: string | null }>;
+  list(options?: { limit?: number; cursor?: string }): Promise<{
+    artifacts: (ArtifactHandle & { tool: string; taskId: string; createdAt: string })[];
+    nextCursor: string | null;
+  }>;
   remove(options: { id: ArtifactId } | ArtifactId): Promise<{ removed: true }>;
 }
 
@@ -196,7 +237,8 @@ declare class ToolCallError extends Error {
 
 /** A call that was refused. */
 declare class ToolPolicyError extends Error {
-  readonly code: "policy_denied" | "approval_denied" | "approval_expired" | "rate_limited" | "policy_error";
+  readonly code:
+    "policy_denied" | "approval_denied" | "approval_expired" | "rate_limited" | "policy_error";
   readonly tool: string;
   readonly rule?: string;
   readonly retryAfterMs?: number;
@@ -215,9 +257,12 @@ declare class ToolArgumentError extends Error {
   readonly tool: string;
 }
 
-// --------------------------------------------------------------------------------------------------------------- console
+// ----------------------------------------------------------------------------------------- console
 
-/** Writes to the task's log: at most 64 KiB and 1000 lines, a value 4 levels deep, 100 entries and 8 KiB of text. */
+/**
+ * Writes to the task's log: at most 64 KiB and 1000 lines, a value 4 levels deep, 100 entries and 8
+ * KiB of text.
+ */
 interface Console {
   /** `%s %d %i %f %j %o %O %c %%` in a first string take the arguments that follow. */
   log(...values: unknown[]): void;
@@ -242,22 +287,35 @@ interface Console {
 }
 declare const console: Console;
 
-// ---------------------------------------------------------------------------------------------------------------- timers
+// ------------------------------------------------------------------------------------------ timers
 
-/** Calls a function once, `delay` milliseconds from now. The run does not wait for it after the program has returned. */
-declare function setTimeout<Args extends unknown[]>(callback: (...args: Args) => unknown, delay?: number, ...args: Args): number;
-declare function setInterval<Args extends unknown[]>(callback: (...args: Args) => unknown, delay?: number, ...args: Args): number;
+/**
+ * Calls a function once, `delay` milliseconds from now. The run does not wait for it after the
+ * program has returned.
+ */
+declare function setTimeout<Args extends unknown[]>(
+  callback: (...args: Args) => unknown,
+  delay?: number,
+  ...args: Args
+): number;
+declare function setInterval<Args extends unknown[]>(
+  callback: (...args: Args) => unknown,
+  delay?: number,
+  ...args: Args
+): number;
 declare function clearTimeout(id?: number): void;
 declare function clearInterval(id?: number): void;
 declare function queueMicrotask(callback: () => void): void;
 
-// ---------------------------------------------------------------------------------------------------------- text and bytes
+// ---------------------------------------------------------------------------------- text and bytes
 
 type BufferSource = ArrayBufferView | ArrayBuffer;
 
 /** @throws {DOMException} `DataCloneError` for functions, symbols and the like. */
 declare function structuredClone<T>(value: T): T;
-/** Base64 of a text whose characters are bytes. @throws {DOMException} For a character over U+00FF. */
+/**
+ * Base64 of a text whose characters are bytes. @throws {DOMException} For a character over U+00FF.
+ */
 declare function btoa(text: string): string;
 /** The reverse of `btoa`. @throws {DOMException} For what is not base64. */
 declare function atob(base64: string): string;
@@ -279,7 +337,7 @@ declare class TextDecoder {
   decode(bytes?: BufferSource, options?: { stream?: boolean }): string;
 }
 
-// ------------------------------------------------------------------------------------------------------------- addresses
+// --------------------------------------------------------------------------------------- addresses
 
 declare class URL {
   /** @throws {TypeError} For what is no address. */
@@ -303,7 +361,13 @@ declare class URL {
 }
 
 declare class URLSearchParams {
-  constructor(init?: string | Iterable<readonly [string, string]> | Record<string, string | number | boolean> | URLSearchParams);
+  constructor(
+    init?:
+      | string
+      | Iterable<readonly [string, string]>
+      | Record<string, string | number | boolean>
+      | URLSearchParams,
+  );
   readonly size: number;
   append(name: string, value: string | number | boolean): void;
   delete(name: string, value?: string): void;
@@ -312,7 +376,10 @@ declare class URLSearchParams {
   has(name: string, value?: string): boolean;
   set(name: string, value: string | number | boolean): void;
   sort(): void;
-  forEach(callback: (value: string, name: string, params: URLSearchParams) => void, self?: unknown): void;
+  forEach(
+    callback: (value: string, name: string, params: URLSearchParams) => void,
+    self?: unknown,
+  ): void;
   entries(): IterableIterator<[string, string]>;
   keys(): IterableIterator<string>;
   values(): IterableIterator<string>;
@@ -320,11 +387,14 @@ declare class URLSearchParams {
   toString(): string;
 }
 
-// ---------------------------------------------------------------------------------------------------------------- crypto
+// ------------------------------------------------------------------------------------------ crypto
 
 interface SubtleCrypto {
   /** The only member here. */
-  digest(algorithm: "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512" | { name: string }, bytes: BufferSource): Promise<ArrayBuffer>;
+  digest(
+    algorithm: "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512" | { name: string },
+    bytes: BufferSource,
+  ): Promise<ArrayBuffer>;
 }
 
 interface Crypto {
@@ -335,7 +405,7 @@ interface Crypto {
 }
 declare const crypto: Crypto;
 
-// ------------------------------------------------------------------------------------------------------------ cancelling
+// -------------------------------------------------------------------------------------- cancelling
 
 declare class DOMException extends Error {
   constructor(message?: string, name?: string | { name?: string; cause?: unknown });
@@ -366,8 +436,16 @@ declare class CustomEvent<Detail = unknown> extends Event {
 type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown };
 
 declare class EventTarget {
-  addEventListener(type: string, listener: Listener | null, options?: boolean | { once?: boolean; capture?: boolean; signal?: AbortSignal }): void;
-  removeEventListener(type: string, listener: Listener | null, options?: boolean | { capture?: boolean }): void;
+  addEventListener(
+    type: string,
+    listener: Listener | null,
+    options?: boolean | { once?: boolean; capture?: boolean; signal?: AbortSignal },
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: Listener | null,
+    options?: boolean | { capture?: boolean },
+  ): void;
   dispatchEvent(event: Event): boolean;
 }
 
@@ -387,7 +465,7 @@ declare class AbortController {
   abort(reason?: unknown): void;
 }
 
-// ------------------------------------------------------------------------------------------------------------------ time
+// -------------------------------------------------------------------------------------------- time
 
 interface Performance {
   /** Whole milliseconds since `timeOrigin`. */

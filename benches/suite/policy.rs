@@ -68,7 +68,14 @@ fn file(with_cel: bool) -> Value {
                 !args.to.startsWith(\"prod:\")", "limit": "5000/hour"})
         }
         false => {
-            json!({"name": format!("r{number}"), "require": [{"path": "args.amount", "op": "lt", "value": 50_000}, {"path": "args.to", "op": "neq", "value": "prod"}], "limit": "5000/hour"})
+            json!({
+                "name": format!("r{number}"),
+                "require": [
+                    {"path": "args.amount", "op": "lt", "value": 50_000},
+                    {"path": "args.to", "op": "neq", "value": "prod"}
+                ],
+                "limit": "5000/hour"
+            })
         }
     };
     for number in 0..RULES / 2 {
@@ -89,7 +96,10 @@ fn file(with_cel: bool) -> Value {
 }
 
 fn decisions(policy: &Policy, paths: &[String], times: usize) -> Vec<Duration> {
-    let args = json!({"amount": 120.5, "to": "dev:acme", "note": "x".repeat(200), "items": [{"id": 1}, {"id": 2}, {"id": 3}]});
+    let args = json!({
+        "amount": 120.5, "to": "dev:acme", "note": "x".repeat(200),
+        "items": [{"id": 1}, {"id": 2}, {"id": 3}]
+    });
     let args = RawValue::from_string(args.to_string()).expect("it is JSON");
     let caller = Caller {
         workspace: "local",

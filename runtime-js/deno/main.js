@@ -1,42 +1,90 @@
-// Deno's side of the runtime `local-deno`: the main module of a jailed Deno that runs guests, one at a time, each in a realm of its own.
-// Exchanges frames with the worker process over descriptors 0 and 1 (grammar: src/sandbox/worker/deno/link.rs) and nothing else.
-// Realms are no security boundary between guests: the boundary is the jail around this process, and a process serves one tenant.
+// Deno's side of the runtime `local-deno`: the main module of a jailed Deno that runs guests, one
+// at a time, each in a realm of its own. Exchanges frames with the worker process over descriptors
+// 0 and 1 (grammar: src/sandbox/worker/deno/link.rs) and nothing else. Realms are no security
+// boundary between guests: the boundary is the jail around this process, and a process serves one
+// tenant.
 //
-// There is no event loop: it reads a frame, runs what the frame allows until no microtask is left, and reads the next frame.
-// Long-lived objects here have no prototype, and Deno's own prototypes are frozen, so that a guest that obtains one cannot leave anything
-// behind for the next guest.
+// There is no event loop: it reads a frame, runs what the frame allows until no microtask is left,
+// and reads the next frame. Long-lived objects here have no prototype, and Deno's own prototypes
+// are frozen, so that a guest that obtains one cannot leave anything behind for the next guest.
 import vm from "node:vm";
 
 const core = Deno[Deno.internal].core;
-for (
-  const frozen of [
-    Object, Function, Array, String, Number, Boolean, Map, Set, WeakMap, Promise, RegExp, Error, TypeError, RangeError, SyntaxError, ArrayBuffer, DataView, Uint8Array,
-    Object.getPrototypeOf(Uint8Array), TextEncoder, TextDecoder, URL, URLSearchParams, vm.Script,
-  ]
-) {
+for (const frozen of [
+  Object,
+  Function,
+  Array,
+  String,
+  Number,
+  Boolean,
+  Map,
+  Set,
+  WeakMap,
+  Promise,
+  RegExp,
+  Error,
+  TypeError,
+  RangeError,
+  SyntaxError,
+  ArrayBuffer,
+  DataView,
+  Uint8Array,
+  Object.getPrototypeOf(Uint8Array),
+  TextEncoder,
+  TextDecoder,
+  URL,
+  URLSearchParams,
+  vm.Script,
+]) {
   Object.freeze(frozen);
   Object.freeze(frozen.prototype);
 }
-for (const iterator of [[].values(), new Map().values(), "".matchAll(/./g), new URLSearchParams().entries()]) Object.freeze(Object.getPrototypeOf(iterator));
+for (const iterator of [
+  [].values(),
+  new Map().values(),
+  "".matchAll(/./g),
+  new URLSearchParams().entries(),
+])
+  Object.freeze(Object.getPrototypeOf(iterator));
 const { stdin, stdout } = Deno;
-const encoder = new TextEncoder(), decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder(),
+  decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 // The numbers of link.rs.
-const SETUP = 1, RUN = 2, RESPONSE = 3, FIRE = 4, REPLY = 5, END = 6;
-const HELLO = 32, READY = 33, CALL = 34, LOG = 35, IDLE = 36, TIMER = 37, CLEAR = 38, WARN = 39, DONE = 40, QUERY = 41;
-const QUERY_DIGEST = 1, QUERY_STACK = 2;
+const SETUP = 1,
+  RUN = 2,
+  RESPONSE = 3,
+  FIRE = 4,
+  REPLY = 5,
+  END = 6;
+const HELLO = 32,
+  READY = 33,
+  CALL = 34,
+  LOG = 35,
+  IDLE = 36,
+  TIMER = 37,
+  CLEAR = 38,
+  WARN = 39,
+  DONE = 40,
+  QUERY = 41;
+const QUERY_DIGEST = 1,
+  QUERY_STACK = 2;
 const HEAD = 5;
 
 // Output. Small frames are assembled here and written at once.
-const scratch = new Uint8Array(256 * 1024), scratchView = new DataView(scratch.buffer);
+const scratch = new Uint8Array(256 * 1024),
+  scratchView = new DataView(scratch.buffer);
 let end = 0;
 
 function flush(bytes) {
-  for (let at = 0; at < bytes.length;) at += stdout.writeSync(at === 0 ? bytes : bytes.subarray(at));
+  for (let at = 0; at < bytes.length;)
+    at += stdout.writeSync(at === 0 ? bytes : bytes.subarray(at));
 }
 
-// A guest may run out of stack in the middle of a frame. The worker would misread a frame that was begun and not finished.
-let writing = false, querying = false;
+// A guest may run out of stack in the middle of a frame. The worker would misread a frame that was
+// begun and not finished.
+let writing = false,
+  querying = false;
 
 function open(kind) {
   if (writing) Deno.exit(1);
@@ -70,7 +118,10 @@ function close(text = "") {
   }
   flush(scratch.subarray(0, end));
   for (let at = 0; at < text.length;) {
-    const { read, written } = encoder.encodeInto(at === 0 ? text : text.slice(at, at + scratch.length), scratch);
+    const { read, written } = encoder.encodeInto(
+      at === 0 ? text : text.slice(at, at + scratch.length),
+      scratch,
+    );
     at += read;
     flush(scratch.subarray(0, written));
   }
@@ -78,7 +129,9 @@ function close(text = "") {
 }
 
 // Input.
-let input = new Uint8Array(64 * 1024), from = 0, filled = 0;
+let input = new Uint8Array(64 * 1024),
+  from = 0,
+  filled = 0;
 const backlog = [];
 
 function fill(needed) {
@@ -103,7 +156,11 @@ function read() {
   fill(HEAD);
   const length = new DataView(input.buffer, from, 4).getUint32(0, true);
   fill(4 + length);
-  const frame = { __proto__: null, kind: input[from + 4], body: input.slice(from + HEAD, from + 4 + length) };
+  const frame = {
+    __proto__: null,
+    kind: input[from + 4],
+    body: input.slice(from + HEAD, from + 4 + length),
+  };
   from += 4 + length;
   if (from === filled) {
     from = filled = 0;
@@ -139,7 +196,10 @@ function reply() {
 // One run.
 let limits, messages, realm, run;
 
-/** Functions that a realm may call. `of` is the run that it belongs to: code that a guest left running has no effect on the next run. */
+/**
+ * Functions that a realm may call. `of` is the run that it belongs to: code that a guest left
+ * running has no effect on the next run.
+ */
 function hostOf(of) {
   const live = () => of === run && !of.over;
   return {
@@ -150,7 +210,11 @@ function hostOf(of) {
     call(path, args, line, column) {
       if (!live()) return "the program has ended";
       const bytes = core.byteLength(args);
-      if (bytes > limits.args_bytes_max) return `the arguments of tools.${path} are ${bytes} bytes of JSON; the limit is ${limits.args_bytes_max}`;
+      if (bytes > limits.args_bytes_max)
+        return (
+          `the arguments of tools.${path} are ${bytes} bytes of JSON; ` +
+          `the limit is ${limits.args_bytes_max}`
+        );
       const call = { __proto__: null, id: of.calls + 1, path, args, bytes, line, column };
       if (of.inFlight >= limits.calls_in_flight_max) {
         if (of.queue.length >= limits.calls_queued_max) return messages.too_many_calls;
@@ -192,7 +256,8 @@ function hostOf(of) {
       open(WARN);
       close(text);
     },
-    encodeBytesMax: (isArguments) => isArguments ? limits.args_bytes_max : limits.result_bytes_max,
+    encodeBytesMax: (isArguments) =>
+      isArguments ? limits.args_bytes_max : limits.result_bytes_max,
     thrown(name, message, call) {
       of.thrown = { __proto__: null, name, message, call, frames: [] };
     },
@@ -235,7 +300,12 @@ function hostOf(of) {
     clock: () => Math.floor(performance.now() - of.began),
     clockOrigin: () => Math.floor(performance.timeOrigin + of.began),
     decode(bytes, encoding, fatal) {
-      return orNull(() => new TextDecoder(["utf-8", "utf-16le", "windows-1252"][encoding], { fatal, ignoreBOM: true }).decode(bytes));
+      return orNull(() =>
+        new TextDecoder(["utf-8", "utf-16le", "windows-1252"][encoding], {
+          fatal,
+          ignoreBOM: true,
+        }).decode(bytes),
+      );
     },
     digest(algorithm, bytes, digest) {
       query(QUERY_DIGEST);
@@ -254,7 +324,8 @@ function hostOf(of) {
       const { read, written } = encoder.encodeInto(text, bytes);
       return read + written * 1073741824;
     },
-    urlParse: (url, base) => orNull(() => partsOf(base === null ? new URL(url) : new URL(url, base))),
+    urlParse: (url, base) =>
+      orNull(() => partsOf(base === null ? new URL(url) : new URL(url, base))),
     urlSet: (url, part, value) => orNull(() => partsOf(changed(new URL(url), part, value))),
     formParse(query) {
       const pairs = [];
@@ -274,11 +345,46 @@ function orNull(make) {
   }
 }
 
-function partsOf({ href, protocol, username, password, host, hostname, port, pathname, search, hash, origin }) {
-  return JSON.stringify([href, protocol, username, password, host, hostname, port, pathname, search, hash, origin]);
+function partsOf({
+  href,
+  protocol,
+  username,
+  password,
+  host,
+  hostname,
+  port,
+  pathname,
+  search,
+  hash,
+  origin,
+}) {
+  return JSON.stringify([
+    href,
+    protocol,
+    username,
+    password,
+    host,
+    hostname,
+    port,
+    pathname,
+    search,
+    hash,
+    origin,
+  ]);
 }
 
-const PARTS = ["href", "protocol", "username", "password", "host", "hostname", "port", "pathname", "search", "hash"];
+const PARTS = [
+  "href",
+  "protocol",
+  "username",
+  "password",
+  "host",
+  "hostname",
+  "port",
+  "pathname",
+  "search",
+  "hash",
+];
 
 function changed(url, part, value) {
   url[PARTS[part]] = value;
@@ -290,7 +396,8 @@ function incompleteTail(bytes, encoding) {
   const length = bytes.length;
   if (encoding === 2) return 0;
   if (encoding === 1) {
-    const odd = length % 2, high = bytes[length - odd - 1];
+    const odd = length % 2,
+      high = bytes[length - odd - 1];
     return odd + (length - odd >= 2 && high >= 0xd8 && high < 0xdc ? 2 : 0);
   }
   for (let tail = Math.min(3, length); tail > 0; tail--) {
@@ -300,7 +407,12 @@ function incompleteTail(bytes, encoding) {
     if (needed <= tail) continue;
     const second = bytes[length - tail + 1];
     // Invalid second bytes: overlong forms, surrogates, code points above U+10FFFF.
-    if (tail > 1 && (second < (lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80) || second > (lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf))) continue;
+    if (
+      tail > 1 &&
+      (second < (lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80) ||
+        second > (lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf))
+    )
+      continue;
     if (tail > 2 && (bytes[length - 1] & 0xc0) !== 0x80) continue;
     return tail;
   }
@@ -326,8 +438,27 @@ const empty = new vm.Script("0");
 let script;
 
 function build() {
-  const of = { __proto__: null, calls: 0, inFlight: 0, outstanding: 0, queue: [], queuedBytes: 0, timers: new Map(), timer: 0, responses: 0, fires: 0, over: false, imports: false, began: 0, thrown: null };
-  of.context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { __proto__: null, microtaskMode: "afterEvaluate", codeGeneration: { __proto__: null, strings: false, wasm: false } });
+  const of = {
+    __proto__: null,
+    calls: 0,
+    inFlight: 0,
+    outstanding: 0,
+    queue: [],
+    queuedBytes: 0,
+    timers: new Map(),
+    timer: 0,
+    responses: 0,
+    fires: 0,
+    over: false,
+    imports: false,
+    began: 0,
+    thrown: null,
+  };
+  of.context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
+    __proto__: null,
+    microtaskMode: "afterEvaluate",
+    codeGeneration: { __proto__: null, strings: false, wasm: false },
+  });
   script.runInContext(of.context)(hostOf(of));
   return of;
 }
@@ -339,7 +470,10 @@ function checkpoint(of) {
   empty.runInContext(of.context);
 }
 
-/** One function for all programs: Deno keeps it for the life of the process, along with everything it refers to. */
+/**
+ * One function for all programs: Deno keeps it for the life of the process, along with everything
+ * it refers to.
+ */
 function refuseImport(name) {
   run.imports = true;
   throw run.typeError(messages.import_refused.replace("{}", String(name).slice(0, 100)));
@@ -347,23 +481,44 @@ function refuseImport(name) {
 
 function begin(body) {
   const length = number(body);
-  const { line_offset: lineOffset, column_offset: columnOffset, name: filename } = JSON.parse(decoder.decode(body.subarray(4, 4 + length)));
+  const {
+    line_offset: lineOffset,
+    column_offset: columnOffset,
+    name: filename,
+  } = JSON.parse(decoder.decode(body.subarray(4, 4 + length)));
   run = realm;
   realm = null;
   run.began = performance.now();
   try {
     const source = decoder.decode(body.subarray(4 + length));
-    run.program = new vm.Script(source, { __proto__: null, filename, lineOffset, columnOffset, importModuleDynamically: refuseImport }).runInContext(run.context);
+    run.program = new vm.Script(source, {
+      __proto__: null,
+      filename,
+      lineOffset,
+      columnOffset,
+      importModuleDynamically: refuseImport,
+    }).runInContext(run.context);
   } catch (error) {
     fail(error);
   }
 }
 
-/** An error of compilation belongs to Deno's realm and names its position in the first line of its stack. */
+/**
+ * An error of compilation belongs to Deno's realm and names its position in the first line of its
+ * stack.
+ */
 function fail(error) {
   if (!(error instanceof SyntaxError)) return run.report(error);
-  const stack = String(error.stack), line = /^[^\n]*:(\d+)\n/.exec(stack), column = /\n( *)\^/.exec(stack);
-  run.thrown = { __proto__: null, name: error.name, message: error.message, call: 0, frames: line === null ? [] : [["", Number(line[1]), (column?.[1].length ?? 0) + 1]] };
+  const stack = String(error.stack),
+    line = /^[^\n]*:(\d+)\n/.exec(stack),
+    column = /\n( *)\^/.exec(stack);
+  run.thrown = {
+    __proto__: null,
+    name: error.name,
+    message: error.message,
+    call: 0,
+    frames: line === null ? [] : [["", Number(line[1]), (column?.[1].length ?? 0) + 1]],
+  };
 }
 
 /** Determines after each step whether the program is over or waits. */
@@ -406,7 +561,8 @@ function heap() {
 
 // Unhandled promise rejections: the first few with their reason, the others counted.
 const REJECTIONS_KEPT_MAX = 8;
-let rejections = [], more = 0;
+let rejections = [],
+  more = 0;
 core.setUnhandledPromiseRejectionHandler((promise, reason) => {
   if (promise === run?.program) return true;
   if (rejections.length < REJECTIONS_KEPT_MAX) rejections.push(reason);
@@ -414,7 +570,8 @@ core.setUnhandledPromiseRejectionHandler((promise, reason) => {
   return true;
 });
 
-// A turn of the event loop, in which Deno reports rejections. Not `setTimeout`, whose first use costs 12 ms.
+// A turn of the event loop, in which Deno reports rejections. Not `setTimeout`, whose first use
+// costs 12 ms.
 const { port1, port2 } = new MessageChannel();
 let turned;
 port1.onmessage = () => turned();
@@ -435,10 +592,28 @@ async function finish(kind, result = "") {
     } catch {
       // Its description failed; only its existence can be reported.
     }
-    const { name, message, frames } = run.thrown ?? { name: "Error", message: "threw a value that cannot be described", frames: [] };
-    return { __proto__: null, name, message: message.slice(0, 1024), call: 0, frames: frames.slice(0, 1) };
+    const { name, message, frames } = run.thrown ?? {
+      name: "Error",
+      message: "threw a value that cannot be described",
+      frames: [],
+    };
+    return {
+      __proto__: null,
+      name,
+      message: message.slice(0, 1024),
+      call: 0,
+      frames: frames.slice(0, 1),
+    };
   });
-  const head = JSON.stringify({ __proto__: null, kind, thrown: kind === "threw" ? thrown : null, outstanding, rejections: reported, more_rejections: more, heap_kb: heap() });
+  const head = JSON.stringify({
+    __proto__: null,
+    kind,
+    thrown: kind === "threw" ? thrown : null,
+    outstanding,
+    rejections: reported,
+    more_rejections: more,
+    heap_kb: heap(),
+  });
   run.over = true;
   rejections = [];
   more = 0;
@@ -491,7 +666,8 @@ function take({ kind, body }) {
       return;
     }
     case END:
-      // Deno reports rejections in a turn of its loop; those of this run must not count for the next one.
+      // Deno reports rejections in a turn of its loop; those of this run must not count for the
+      // next one.
       run.over = true;
       return turn().then(() => {
         rejections = [];
@@ -504,7 +680,11 @@ function take({ kind, body }) {
 /** True if another response has come. */
 function responseWaits() {
   if (backlog.length > 0) return backlog[0].kind === RESPONSE;
-  return filled - from >= HEAD && input[from + 4] === RESPONSE && filled - from >= 4 + new DataView(input.buffer, from, 4).getUint32(0, true);
+  return (
+    filled - from >= HEAD &&
+    input[from + 4] === RESPONSE &&
+    filled - from >= 4 + new DataView(input.buffer, from, 4).getUint32(0, true)
+  );
 }
 
 async function serve() {
@@ -512,7 +692,8 @@ async function serve() {
     if (writing || querying) Deno.exit(1);
     const frame = backlog.shift() ?? read();
     await take(frame);
-    // All responses that have come are settled before the code that awaits them runs; a timer's work is done before the next timer's.
+    // All responses that have come are settled before the code that awaits them runs; a timer's
+    // work is done before the next timer's.
     if (frame.kind === RESPONSE && responseWaits()) continue;
     if (run === undefined) continue;
     checkpoint(run);
@@ -528,5 +709,6 @@ script = new vm.Script(setup.realm, { filename: "airlock:realm" });
 open(HELLO);
 close(JSON.stringify({ deno: Deno.version.deno, v8: Deno.version.v8 }));
 next();
-// Any failure here ends the process, which the worker notices; nobody would notice a loop that stopped.
+// Any failure here ends the process, which the worker notices; nobody would notice a loop that
+// stopped.
 await serve().catch(() => Deno.exit(1));

@@ -1,6 +1,7 @@
-// `ext:core/ops` in a realm under Deno: the native functions of the modules of `runtime-js/`. Some use the language alone, the others
-// call `host` (main.js), which lives in Deno's realm. Strings and numbers cross between the realms, and bytes and values of the guest
-// that `host` only inspects with brand checks: no object of Deno's realm reaches the guest, and none of its errors.
+// `ext:core/ops` in a realm under Deno: the native functions of the modules of `runtime-js/`. Some
+// use the language alone, the others call `host` (main.js), which lives in Deno's realm. Strings
+// and numbers cross between the realms, and bytes and values of the guest that `host` only inspects
+// with brand checks: no object of Deno's realm reaches the guest, and none of its errors.
 import { primordials } from "ext:core/mod.js";
 import { clone } from "ext:airlock/deno/clone.ts";
 
@@ -34,7 +35,10 @@ const {
 
 declare const host: any;
 
-/** Wraps a function of Deno's realm: its errors, such as a stack overflow, become errors of the guest's realm. */
+/**
+ * Wraps a function of Deno's realm: its errors, such as a stack overflow, become errors of the
+ * guest's realm.
+ */
 function native(name: string): any {
   const callee = host[name];
   return function () {
@@ -46,19 +50,24 @@ function native(name: string): any {
   };
 }
 
-// Stacks. Deno calls `globalThis.Error.prepareStackTrace` of the error's realm with call sites of its own realm. So that property is
-// ours, and neither it nor the global `Error` itself can be replaced.
+// Stacks. Deno calls `globalThis.Error.prepareStackTrace` of the error's realm with call sites of
+// its own realm. So that property is ours, and neither it nor the global `Error` itself can be
+// replaced.
 
 /** A frame of the guest's script: function, line, column. */
 type Frame = [string, number, number];
 
 const FRAMES_MAX = 10;
 // The worker would cut longer ones.
-const MESSAGE_MAX = 8192, NAME_MAX = 256;
+const MESSAGE_MAX = 8192,
+  NAME_MAX = 256;
 const positions = new WeakMap();
 let fileName: any, functionName: any, lineNumber: any, columnNumber: any, stackOf: any;
 
-/** Returns the guest's own frames. Ignores call sites that are not the engine's, which guest code could have forged. */
+/**
+ * Returns the guest's own frames. Ignores call sites that are not the engine's, which guest code
+ * could have forged.
+ */
 function framesOf(sites: any): Frame[] {
   const frames: Frame[] = new Array(0);
   try {
@@ -66,7 +75,11 @@ function framesOf(sites: any): Frame[] {
       const site = sites[i];
       if (ReflectApply(fileName, site, []) !== "agent.ts") continue;
       const name = clip(ReflectApply(functionName, site, []) ?? "", NAME_MAX);
-      const frame = [name, ReflectApply(lineNumber, site, []), ReflectApply(columnNumber, site, [])];
+      const frame = [
+        name,
+        ReflectApply(lineNumber, site, []),
+        ReflectApply(columnNumber, site, []),
+      ];
       ObjectDefineProperty(frames, frames.length, { __proto__: null, value: frame });
     }
   } catch {
@@ -79,9 +92,15 @@ function clip(text: string, max: number): string {
   return text.length <= max ? text : `${StringPrototypeSlice(text, 0, max)}\u2026`;
 }
 
-/** Returns the value of a property without running a getter or a trap; undefined if there is none. */
+/**
+ * Returns the value of a property without running a getter or a trap; undefined if there is none.
+ */
 function plain(value: any, key: string): any {
-  for (let at = value, depth = 0; at !== null && depth < 16 && !op_is_proxy(at); at = ObjectGetPrototypeOf(at), depth++) {
+  for (
+    let at = value, depth = 0;
+    at !== null && depth < 16 && !op_is_proxy(at);
+    at = ObjectGetPrototypeOf(at), depth++
+  ) {
     const found = ObjectGetOwnPropertyDescriptor(at, key);
     if (found !== undefined) return found.value;
   }
@@ -89,7 +108,8 @@ function plain(value: any, key: string): any {
 
 function packed(frames: Frame[]): string {
   let text = "";
-  for (let i = 0; i < frames.length; i++) text += `${frames[i][1]}:${frames[i][2]}:${frames[i][0]}\n`;
+  for (let i = 0; i < frames.length; i++)
+    text += `${frames[i][1]}:${frames[i][2]}:${frames[i][0]}\n`;
   return text;
 }
 
@@ -100,22 +120,48 @@ function prepare(error: any, sites: any) {
   const frames = framesOf(sites);
   if (error === capturing) return frames;
   WeakMapPrototypeSet(positions, error, frames);
-  const name = plain(error, "name"), message = plain(error, "message");
-  return stackText(clip(typeof name === "string" ? name : "Error", NAME_MAX), clip(typeof message === "string" ? message : "", MESSAGE_MAX), packed(frames));
+  const name = plain(error, "name"),
+    message = plain(error, "message");
+  return stackText(
+    clip(typeof name === "string" ? name : "Error", NAME_MAX),
+    clip(typeof message === "string" ? message : "", MESSAGE_MAX),
+    packed(frames),
+  );
 }
 
 function captureSites() {
   let sites: any;
-  ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, value: (_: unknown, given: unknown) => (sites = given), configurable: true });
+  ObjectDefineProperty(Error, "prepareStackTrace", {
+    __proto__: null,
+    value: (_: unknown, given: unknown) => (sites = given),
+    configurable: true,
+  });
   const error = new Error();
   // An own accessor of the error; its getter is the engine's and the same for all errors.
   stackOf = ObjectGetOwnPropertyDescriptor(error, "stack")?.get;
   ReflectApply(stackOf, error, []);
   const of = ObjectGetPrototypeOf(sites[0]);
-  ({ getFileName: fileName, getFunctionName: functionName, getLineNumber: lineNumber, getColumnNumber: columnNumber } = of);
-  ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, get: () => prepare, set() {}, enumerable: false, configurable: false });
+  ({
+    getFileName: fileName,
+    getFunctionName: functionName,
+    getLineNumber: lineNumber,
+    getColumnNumber: columnNumber,
+  } = of);
+  ObjectDefineProperty(Error, "prepareStackTrace", {
+    __proto__: null,
+    get: () => prepare,
+    set() {},
+    enumerable: false,
+    configurable: false,
+  });
   // An assignment is ignored, as for a read-only global, but does not throw in strict mode.
-  ObjectDefineProperty(globalThis, "Error", { __proto__: null, get: () => Error, set() {}, enumerable: false, configurable: false });
+  ObjectDefineProperty(globalThis, "Error", {
+    __proto__: null,
+    get: () => Error,
+    set() {},
+    enumerable: false,
+    configurable: false,
+  });
 }
 captureSites();
 
@@ -149,7 +195,9 @@ export function op_call(path: string, args: string) {
   const at = caller();
   const call = callHost(path, args, at?.[1] ?? 0, at?.[2] ?? 0);
   if (typeof call === "string") return call;
-  return new Promise((resolve: unknown, reject: unknown) => MapPrototypeSet(pending, call, { __proto__: null, resolve, reject, at }));
+  return new Promise((resolve: unknown, reject: unknown) =>
+    MapPrototypeSet(pending, call, { __proto__: null, resolve, reject, at }),
+  );
 }
 
 let uncaught: { thrown: unknown } | null = null;
@@ -193,7 +241,10 @@ export const op_is_weak_set = native("isWeakSet");
 
 export function op_get_constructor_name(value: any): string {
   const constructor = op_is_proxy(value) ? undefined : plain(value, "constructor");
-  const name = typeof constructor === "function" && !op_is_proxy(constructor) ? plain(constructor, "name") : undefined;
+  const name =
+    typeof constructor === "function" && !op_is_proxy(constructor)
+      ? plain(constructor, "name")
+      : undefined;
   return typeof name === "string" ? name : "";
 }
 
@@ -203,16 +254,24 @@ export function op_base64(value: any, bytesMax: number) {
   const view = TypedArrayPrototypeGetSymbolToStringTag(value);
   const name = view ?? (op_is_data_view(value) ? "DataView" : "ArrayBuffer");
   const bytes = bytesOf(value);
-  if (TypedArrayPrototypeGetByteLength(bytes) * 4 / 3 > bytesMax) return null;
+  if ((TypedArrayPrototypeGetByteLength(bytes) * 4) / 3 > bytesMax) return null;
   return [name, Uint8ArrayPrototypeToBase64(bytes)];
 }
 
 function bytesOf(value: any): Uint8Array {
   if (TypedArrayPrototypeGetSymbolToStringTag(value) !== undefined) {
-    return new Uint8Array(TypedArrayPrototypeGetBuffer(value), TypedArrayPrototypeGetByteOffset(value), TypedArrayPrototypeGetByteLength(value));
+    return new Uint8Array(
+      TypedArrayPrototypeGetBuffer(value),
+      TypedArrayPrototypeGetByteOffset(value),
+      TypedArrayPrototypeGetByteLength(value),
+    );
   }
   if (op_is_data_view(value)) {
-    return new Uint8Array(DataViewPrototypeGetBuffer(value), DataViewPrototypeGetByteOffset(value), DataViewPrototypeGetByteLength(value));
+    return new Uint8Array(
+      DataViewPrototypeGetBuffer(value),
+      DataViewPrototypeGetByteOffset(value),
+      DataViewPrototypeGetByteLength(value),
+    );
   }
   return new Uint8Array(value);
 }
@@ -229,9 +288,10 @@ export const op_web_utf8_length = native("utf8Length");
 
 const encodeInto = native("encodeInto");
 export function op_web_encode_into(text: string, bytes: Uint8Array) {
-  // UTF-16 units read and bytes written: below 2^30 each, because strings and buffers have limits below that.
+  // UTF-16 units read and bytes written: below 2^30 each, because strings and buffers have limits
+  // below that.
   const counts = encodeInto(text, bytes);
-  return [counts % 1073741824, (counts - counts % 1073741824) / 1073741824];
+  return [counts % 1073741824, (counts - (counts % 1073741824)) / 1073741824];
 }
 
 export function op_web_clone(value: unknown) {
@@ -243,12 +303,17 @@ function strings(json: string | null) {
   return json === null ? null : JSONParse(json);
 }
 
-const urlParse = native("urlParse"), urlSet = native("urlSet"), formParse = native("formParse"), formSerialize = native("formSerialize");
+const urlParse = native("urlParse"),
+  urlSet = native("urlSet"),
+  formParse = native("formParse"),
+  formSerialize = native("formSerialize");
 export const op_web_url_parse = (url: string, base: string | null) => strings(urlParse(url, base));
-export const op_web_url_set = (url: string, part: number, value: string) => strings(urlSet(url, part, value));
+export const op_web_url_set = (url: string, part: number, value: string) =>
+  strings(urlSet(url, part, value));
 export const op_web_form_parse = (query: string) => strings(formParse(query));
 export function op_web_form_serialize(pairs: string[]) {
   let query = "";
-  for (let i = 0; i + 1 < pairs.length; i += 2) query += `${i > 0 ? "&" : ""}${formSerialize(pairs[i], pairs[i + 1])}`;
+  for (let i = 0; i + 1 < pairs.length; i += 2)
+    query += `${i > 0 ? "&" : ""}${formSerialize(pairs[i], pairs[i + 1])}`;
   return query;
 }

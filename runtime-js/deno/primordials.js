@@ -1,5 +1,6 @@
-// `ext:core/mod.js` in a realm under Deno: the built-ins as they are before any guest code runs, under deno_core's names for them:
-// `ArrayPrototypePush(array, item)`, `MapPrototypeGetSize(map)`, `ObjectKeys(object)`, `SymbolIterator`.
+// `ext:core/mod.js` in a realm under Deno: the built-ins as they are before any guest code runs,
+// under deno_core's names for them: `ArrayPrototypePush(array, item)`, `MapPrototypeGetSize(map)`,
+// `ObjectKeys(object)`, `SymbolIterator`.
 const { apply, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
 const { bind, call } = Function.prototype;
 const uncurryThis = bind.bind(call);
@@ -27,12 +28,34 @@ function hold(name, constructor) {
   }
 }
 
-for (
-  const name of [
-    "Array", "ArrayBuffer", "BigInt", "DataView", "Date", "Error", "Function", "JSON", "Map", "Math", "Number", "Object", "Promise", "Proxy",
-    "RangeError", "ReferenceError", "Reflect", "RegExp", "Set", "String", "Symbol", "SyntaxError", "TypeError", "Uint8Array", "WeakMap",
-  ]
-) hold(name, globalThis[name]);
+for (const name of [
+  "Array",
+  "ArrayBuffer",
+  "BigInt",
+  "DataView",
+  "Date",
+  "Error",
+  "Function",
+  "JSON",
+  "Map",
+  "Math",
+  "Number",
+  "Object",
+  "Promise",
+  "Proxy",
+  "RangeError",
+  "ReferenceError",
+  "Reflect",
+  "RegExp",
+  "Set",
+  "String",
+  "Symbol",
+  "SyntaxError",
+  "TypeError",
+  "Uint8Array",
+  "WeakMap",
+])
+  hold(name, globalThis[name]);
 hold("TypedArray", getPrototypeOf(Uint8Array));
 held.MapIteratorPrototypeNext = uncurryThis(getPrototypeOf(new Map().entries()).next);
 held.SetIteratorPrototypeNext = uncurryThis(getPrototypeOf(new Set().values()).next);

@@ -7,7 +7,11 @@ const { TypeError } = primordials;
 
 export function structuredClone(value: unknown, options: any = undefined) {
   if (arguments.length === 0) throw new TypeError("structuredClone takes a value");
-  if (options?.transfer?.length > 0) throw new DOMException("nothing can be transferred here: leave `transfer` out", "DataCloneError");
+  if (options?.transfer?.length > 0)
+    throw new DOMException(
+      "nothing can be transferred here: leave `transfer` out",
+      "DataCloneError",
+    );
   const clone = op_web_clone(value);
   if (typeof clone === "string") throw new DOMException(clone, "DataCloneError");
   return clone[0];

@@ -27,8 +27,13 @@ const {
 } = primordials;
 
 // Levels as in the frames.
-const DEBUG = 0, INFO = 1, WARN = 2, ERROR = 3;
-const GROUPS_MAX = 20, LABELS_MAX = 1000, COLUMNS_MAX = 20;
+const DEBUG = 0,
+  INFO = 1,
+  WARN = 2,
+  ERROR = 3;
+const GROUPS_MAX = 20,
+  LABELS_MAX = 1000,
+  COLUMNS_MAX = 20;
 
 let groups = 0;
 const counts = new Map<string, number>();
@@ -37,12 +42,23 @@ const starts = new Map<string, number>();
 function write(level: number, text: string) {
   let indent = "";
   for (let i = 0; i < groups; i++) indent += "  ";
-  op_log(level, cut(indent === "" ? text : indent + StringPrototypeReplaceAll(text, "\n", `\n${indent}`), TEXT_MAX));
+  op_log(
+    level,
+    cut(
+      indent === "" ? text : indent + StringPrototypeReplaceAll(text, "\n", `\n${indent}`),
+      TEXT_MAX,
+    ),
+  );
 }
 
 function number(value: unknown, whole: boolean): string {
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "symbol" || (typeof value === "object" && value !== null) || typeof value === "function") return "NaN";
+  if (
+    typeof value === "symbol" ||
+    (typeof value === "object" && value !== null) ||
+    typeof value === "function"
+  )
+    return "NaN";
   const parsed = Number(value);
   return `${whole ? MathTrunc(parsed) : parsed}`;
 }
@@ -70,14 +86,20 @@ function directive(mark: string, value: unknown): string | null {
 }
 
 function format(args: unknown[]): string {
-  let out = "", next = 0;
+  let out = "",
+    next = 0;
   const first = args[0];
   if (typeof first === "string" && args.length > 1) {
     next = 1;
     let from = 0;
     for (let i = 0; i + 1 < first.length && i < TEXT_MAX; i++) {
       if (first[i] !== "%") continue;
-      const shown = first[i + 1] === "%" ? "%" : next < args.length ? directive(first[i + 1], args[next]) : null;
+      const shown =
+        first[i + 1] === "%"
+          ? "%"
+          : next < args.length
+            ? directive(first[i + 1], args[next])
+            : null;
       if (shown === null) continue;
       if (first[i + 1] !== "%") next++;
       out += StringPrototypeSlice(first, from, i) + shown;
@@ -88,7 +110,8 @@ function format(args: unknown[]): string {
     if (next < args.length) out += " ";
   }
   const parts: string[] = [];
-  for (; next < args.length && next < ENTRIES_MAX; next++) ArrayPrototypePush(parts, inspect(args[next], true));
+  for (; next < args.length && next < ENTRIES_MAX; next++)
+    ArrayPrototypePush(parts, inspect(args[next], true));
   return out + ArrayPrototypeJoin(parts, " ");
 }
 
@@ -100,12 +123,25 @@ function label(value: unknown): string {
 function cell(row: unknown, key: string): string {
   if (typeof row !== "object" || row === null || op_is_proxy(row)) return "";
   const property = ObjectGetOwnPropertyDescriptor(row, key);
-  return property === undefined ? "" : property.get ? "[Getter]" : inspect(property.value, false, 0);
+  return property === undefined
+    ? ""
+    : property.get
+      ? "[Getter]"
+      : inspect(property.value, false, 0);
 }
 
 function table(data: unknown, only: unknown): string {
-  if (typeof data !== "object" || data === null || op_is_proxy(data) || op_is_map(data) || op_is_set(data)) return inspect(data, true);
-  const keys = ObjectKeys(data), rows: unknown[] = [], names: string[] = [];
+  if (
+    typeof data !== "object" ||
+    data === null ||
+    op_is_proxy(data) ||
+    op_is_map(data) ||
+    op_is_set(data)
+  )
+    return inspect(data, true);
+  const keys = ObjectKeys(data),
+    rows: unknown[] = [],
+    names: string[] = [];
   let values = false;
   for (let i = 0; i < keys.length && i < ENTRIES_MAX; i++) {
     const row = ObjectGetOwnPropertyDescriptor(data, keys[i])?.value;
@@ -126,7 +162,11 @@ function table(data: unknown, only: unknown): string {
   for (let i = 0; i < rows.length; i++) {
     const line = [keys[i]];
     for (let j = 0; j < names.length; j++) ArrayPrototypePush(line, cell(rows[i], names[j]));
-    if (values) ArrayPrototypePush(line, typeof rows[i] === "object" && rows[i] !== null ? "" : inspect(rows[i]));
+    if (values)
+      ArrayPrototypePush(
+        line,
+        typeof rows[i] === "object" && rows[i] !== null ? "" : inspect(rows[i]),
+      );
     ArrayPrototypePush(lines, line);
   }
   const out: string[] = [];
@@ -134,7 +174,8 @@ function table(data: unknown, only: unknown): string {
     const padded: string[] = [];
     for (let j = 0; j < lines[i].length; j++) {
       let width = 0;
-      for (let k = 0; k < lines.length; k++) if (lines[k][j].length > width) width = lines[k][j].length;
+      for (let k = 0; k < lines.length; k++)
+        if (lines[k][j].length > width) width = lines[k][j].length;
       ArrayPrototypePush(padded, StringPrototypePadEnd(lines[i][j], width));
     }
     ArrayPrototypePush(out, ArrayPrototypeJoin(padded, " | "));
@@ -163,10 +204,12 @@ const methods: any = {
   dirxml: (...args: unknown[]) => write(INFO, format(args)),
   table: (data: unknown, columns: unknown) => write(INFO, table(data, columns)),
   assert(condition: unknown, ...args: unknown[]) {
-    if (!condition) write(ERROR, args.length > 0 ? `Assertion failed: ${format(args)}` : "Assertion failed");
+    if (!condition)
+      write(ERROR, args.length > 0 ? `Assertion failed: ${format(args)}` : "Assertion failed");
   },
   count(name: unknown) {
-    const key = label(name), count = (MapPrototypeGet(counts, key) ?? 0) + 1;
+    const key = label(name),
+      count = (MapPrototypeGet(counts, key) ?? 0) + 1;
     if (MapPrototypeGetSize(counts) < LABELS_MAX || count > 1) MapPrototypeSet(counts, key, count);
     write(INFO, `${key}: ${count}`);
   },
@@ -197,4 +240,8 @@ const methods: any = {
 export const console: any = {};
 const names = ObjectKeys(methods);
 for (let i = 0; i < names.length; i++) console[names[i]] = methods[names[i]];
-ObjectDefineProperty(console, SymbolToStringTag, { __proto__: null, value: "console", configurable: true });
+ObjectDefineProperty(console, SymbolToStringTag, {
+  __proto__: null,
+  value: "console",
+  configurable: true,
+});

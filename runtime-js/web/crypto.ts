@@ -51,10 +51,15 @@ function fill(bytes: Uint8Array) {
 class SubtleCrypto {
   digest(algorithm: any, source: any) {
     try {
-      const name = StringPrototypeToUpperCase(String(typeof algorithm === "object" && algorithm !== null ? algorithm.name : algorithm));
+      const name = StringPrototypeToUpperCase(
+        String(typeof algorithm === "object" && algorithm !== null ? algorithm.name : algorithm),
+      );
       const known = DIGESTS[name];
       if (known === undefined) {
-        throw new DOMException(`${name} is not supported: use SHA-1, SHA-256, SHA-384 or SHA-512`, "NotSupportedError");
+        throw new DOMException(
+          `${name} is not supported: use SHA-1, SHA-256, SHA-384 or SHA-512`,
+          "NotSupportedError",
+        );
       }
       const digest = new Uint8Array(known.length);
       op_web_digest(known.number, bytesOf(source), digest);
@@ -68,13 +73,19 @@ seal(SubtleCrypto, "SubtleCrypto");
 
 class Crypto {
   #subtle = ObjectFreeze(new SubtleCrypto());
-  get subtle() { return this.#subtle; }
+  get subtle() {
+    return this.#subtle;
+  }
   getRandomValues(into: any) {
     const type = TypedArrayPrototypeGetSymbolToStringTag(into);
-    if (type === undefined || !INTEGERS[type]) throw new DOMException("getRandomValues fills an array of integers", "TypeMismatchError");
+    if (type === undefined || !INTEGERS[type])
+      throw new DOMException("getRandomValues fills an array of integers", "TypeMismatchError");
     const length = TypedArrayPrototypeGetByteLength(into);
     if (length > RANDOM_BYTES_MAX) {
-      throw new DOMException(`getRandomValues fills at most ${RANDOM_BYTES_MAX} bytes, not ${length}`, "QuotaExceededError");
+      throw new DOMException(
+        `getRandomValues fills at most ${RANDOM_BYTES_MAX} bytes, not ${length}`,
+        "QuotaExceededError",
+      );
     }
     fill(bytesOf(into));
     return into;
@@ -82,10 +93,11 @@ class Crypto {
   randomUUID() {
     const bytes = new Uint8Array(16);
     fill(bytes);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let id = "";
-    for (let i = 0; i < 16; i++) id += (i === 4 || i === 6 || i === 8 || i === 10 ? "-" : "") + HEX[bytes[i]];
+    for (let i = 0; i < 16; i++)
+      id += (i === 4 || i === 6 || i === 8 || i === 10 ? "-" : "") + HEX[bytes[i]];
     return id;
   }
 }

@@ -1,4 +1,5 @@
-// DOMException, Event, EventTarget, AbortController, AbortSignal. There is no tree of nodes: an event has one target only.
+// DOMException, Event, EventTarget, AbortController, AbortSignal. There is no tree of nodes: an
+// event has one target only.
 import { primordials } from "ext:core/mod.js";
 import { op_log } from "ext:core/ops";
 import { globals } from "ext:airlock/timers.ts";
@@ -39,19 +40,29 @@ const CODES: any = {
 
 /** Sets the name that `Object.prototype.toString` shows for a class, and freezes its methods. */
 export function seal(type: any, tag: string) {
-  ObjectDefineProperty(type.prototype, SymbolToStringTag, { __proto__: null, value: tag, configurable: true });
+  ObjectDefineProperty(type.prototype, SymbolToStringTag, {
+    __proto__: null,
+    value: tag,
+    configurable: true,
+  });
   ObjectFreeze(type.prototype);
 }
 
 function hidden(object: object, name: string, value: unknown) {
-  ObjectDefineProperty(object, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+  ObjectDefineProperty(object, name, {
+    __proto__: null,
+    value,
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
 }
 
 export class DOMException extends Error {
   constructor(message: unknown = "", options: any = "Error") {
     const named = typeof options === "object" && options !== null;
     super(String(message), named && "cause" in options ? { cause: options.cause } : undefined);
-    const name = String(named ? options.name ?? "Error" : options);
+    const name = String(named ? (options.name ?? "Error") : options);
     hidden(this, "name", name);
     hidden(this, "code", CODES[name] ?? 0);
   }
@@ -73,15 +84,33 @@ export class Event {
     this.#cancelable = !!init?.cancelable;
     this.#time = elapsed();
   }
-  get type() { return this.#type; }
-  get target() { return this.#target; }
-  get currentTarget() { return this.#dispatching ? this.#target : null; }
-  get bubbles() { return false; }
-  get cancelable() { return this.#cancelable; }
-  get composed() { return false; }
-  get defaultPrevented() { return this.#canceled; }
-  get timeStamp() { return this.#time; }
-  get isTrusted() { return false; }
+  get type() {
+    return this.#type;
+  }
+  get target() {
+    return this.#target;
+  }
+  get currentTarget() {
+    return this.#dispatching ? this.#target : null;
+  }
+  get bubbles() {
+    return false;
+  }
+  get cancelable() {
+    return this.#cancelable;
+  }
+  get composed() {
+    return false;
+  }
+  get defaultPrevented() {
+    return this.#canceled;
+  }
+  get timeStamp() {
+    return this.#time;
+  }
+  get isTrusted() {
+    return false;
+  }
   preventDefault() {
     if (this.#cancelable) this.#canceled = true;
   }
@@ -90,7 +119,8 @@ export class Event {
     this.#stopped = true;
   }
   static begin(event: Event, target: object) {
-    if (event.#dispatching) throw new DOMException("the event is being dispatched", "InvalidStateError");
+    if (event.#dispatching)
+      throw new DOMException("the event is being dispatched", "InvalidStateError");
     event.#target = target;
     event.#dispatching = true;
     event.#stopped = false;
@@ -103,7 +133,9 @@ export class Event {
     return event.#stopped;
   }
 }
-const beginEvent = Event.begin, endEvent = Event.end, isStopped = Event.stopped;
+const beginEvent = Event.begin,
+  endEvent = Event.end,
+  isStopped = Event.stopped;
 delete (Event as any).begin;
 delete (Event as any).end;
 delete (Event as any).stopped;
@@ -115,7 +147,9 @@ export class CustomEvent extends Event {
     super(type, init);
     this.#detail = init?.detail ?? null;
   }
-  get detail() { return this.#detail; }
+  get detail() {
+    return this.#detail;
+  }
 }
 seal(CustomEvent, "CustomEvent");
 
@@ -132,7 +166,8 @@ export class EventTarget {
 
   addEventListener(type: unknown, callback: any, options: any = undefined) {
     if (callback === null || callback === undefined) return;
-    if (typeof callback !== "function" && typeof callback !== "object") throw new TypeError("a listener is a function or an object");
+    if (typeof callback !== "function" && typeof callback !== "object")
+      throw new TypeError("a listener is a function or an object");
     const capture = typeof options === "boolean" ? options : !!options?.capture;
     const signal = typeof options === "object" ? options?.signal : undefined;
     if (signal?.aborted) return;
@@ -141,7 +176,13 @@ export class EventTarget {
       const known = this.#listeners[i];
       if (known.type === name && known.callback === callback && known.capture === capture) return;
     }
-    ArrayPrototypePush(this.#listeners, { type: name, callback, once: !!options?.once, capture, removed: false });
+    ArrayPrototypePush(this.#listeners, {
+      type: name,
+      callback,
+      once: !!options?.once,
+      capture,
+      removed: false,
+    });
     if (signal) onAbort(signal, () => this.removeEventListener(name, callback, capture));
   }
   removeEventListener(type: unknown, callback: any, options: any = undefined) {
@@ -161,12 +202,14 @@ export class EventTarget {
     for (let i = 0; i < due.length && !isStopped(event); i++) {
       const listener = due[i];
       if (listener.removed || listener.type !== event.type) continue;
-      if (listener.once) this.removeEventListener(listener.type, listener.callback, listener.capture);
+      if (listener.once)
+        this.removeEventListener(listener.type, listener.callback, listener.capture);
       try {
         if (typeof listener.callback === "function") ReflectApply(listener.callback, this, [event]);
         else listener.callback.handleEvent(event);
       } catch (error) {
-        // As in the standard, a listener that throws stops neither the other listeners nor the dispatcher.
+        // As in the standard, a listener that throws stops neither the other listeners nor the
+        // dispatcher.
         op_log(LOG_ERROR, `an event listener threw ${inspect(error)}`);
       }
     }
@@ -184,12 +227,21 @@ export class AbortSignal extends EventTarget {
   #handler: any = null;
 
   constructor(key: unknown = undefined) {
-    if (key !== OURS) throw new TypeError("an AbortSignal comes from an AbortController, AbortSignal.timeout or AbortSignal.any");
+    if (key !== OURS)
+      throw new TypeError(
+        "an AbortSignal comes from an AbortController, AbortSignal.timeout or AbortSignal.any",
+      );
     super();
   }
-  get aborted() { return this.#aborted; }
-  get reason() { return this.#reason; }
-  get onabort() { return this.#handler; }
+  get aborted() {
+    return this.#aborted;
+  }
+  get reason() {
+    return this.#reason;
+  }
+  get onabort() {
+    return this.#handler;
+  }
   set onabort(handler: any) {
     if (this.#handler !== null) this.removeEventListener("abort", this.#handler);
     this.#handler = typeof handler === "function" ? handler : null;
@@ -207,7 +259,10 @@ export class AbortSignal extends EventTarget {
     const delay = Number(ms);
     if (!(delay >= 0)) throw new RangeError("AbortSignal.timeout takes milliseconds, 0 or more");
     const signal = new AbortSignal(OURS);
-    globals.setTimeout(() => abort(signal, new DOMException("the operation timed out", "TimeoutError")), delay);
+    globals.setTimeout(
+      () => abort(signal, new DOMException("the operation timed out", "TimeoutError")),
+      delay,
+    );
     return signal;
   }
   static any(signals: Iterable<AbortSignal>) {
@@ -220,13 +275,15 @@ export class AbortSignal extends EventTarget {
         return signal;
       }
     }
-    for (let i = 0; i < sources.length; i++) onAbort(sources[i], () => abort(signal, sources[i].reason));
+    for (let i = 0; i < sources.length; i++)
+      onAbort(sources[i], () => abort(signal, sources[i].reason));
     return signal;
   }
   static run(signal: AbortSignal, reason: unknown) {
     if (signal.#aborted) return;
     signal.#aborted = true;
-    signal.#reason = reason === undefined ? new DOMException("the operation was aborted", "AbortError") : reason;
+    signal.#reason =
+      reason === undefined ? new DOMException("the operation was aborted", "AbortError") : reason;
     const steps = signal.#steps;
     signal.#steps = [];
     for (let i = 0; i < steps.length; i++) steps[i]();
@@ -237,14 +294,17 @@ export class AbortSignal extends EventTarget {
     else ArrayPrototypePush(signal.#steps, step);
   }
 }
-const abort = (AbortSignal as any).run, onAbort = (AbortSignal as any).follow;
+const abort = (AbortSignal as any).run,
+  onAbort = (AbortSignal as any).follow;
 delete (AbortSignal as any).run;
 delete (AbortSignal as any).follow;
 seal(AbortSignal, "AbortSignal");
 
 export class AbortController {
   #signal = new AbortSignal(OURS);
-  get signal() { return this.#signal; }
+  get signal() {
+    return this.#signal;
+  }
   abort(reason: unknown = undefined) {
     abort(this.#signal, reason);
   }

@@ -1,7 +1,15 @@
 // The globals of the web platform, for the module that installs them.
 import { primordials } from "ext:core/mod.js";
 import { elapsed, origin } from "ext:airlock/web/entropy.ts";
-import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget, seal } from "ext:airlock/web/event.ts";
+import {
+  AbortController,
+  AbortSignal,
+  CustomEvent,
+  DOMException,
+  Event,
+  EventTarget,
+  seal,
+} from "ext:airlock/web/event.ts";
 import { atob, btoa, TextDecoder, TextEncoder } from "ext:airlock/web/text.ts";
 import { URL, URLSearchParams } from "ext:airlock/web/url.ts";
 import { crypto } from "ext:airlock/web/crypto.ts";
@@ -21,7 +29,9 @@ class Performance {
   now() {
     return elapsed();
   }
-  get timeOrigin() { return origin(); }
+  get timeOrigin() {
+    return origin();
+  }
   toJSON() {
     return { timeOrigin: origin() };
   }

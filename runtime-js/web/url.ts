@@ -1,6 +1,12 @@
-// URL and URLSearchParams. The native side parses and sets parts; this module holds the pairs of a query.
+// URL and URLSearchParams. The native side parses and sets parts; this module holds the pairs of a
+// query.
 import { primordials } from "ext:core/mod.js";
-import { op_web_form_parse, op_web_form_serialize, op_web_url_parse, op_web_url_set } from "ext:core/ops";
+import {
+  op_web_form_parse,
+  op_web_form_serialize,
+  op_web_url_parse,
+  op_web_url_set,
+} from "ext:core/ops";
 import { seal } from "ext:airlock/web/event.ts";
 
 const {
@@ -17,13 +23,22 @@ const {
 } = primordials;
 
 // Indices of the parts of a URL, as on the native side.
-const HREF = 0, PROTOCOL = 1, USERNAME = 2, PASSWORD = 3, HOST = 4, HOSTNAME = 5, PORT = 6, PATHNAME = 7, SEARCH = 8, HASH = 9;
+const HREF = 0,
+  PROTOCOL = 1,
+  USERNAME = 2,
+  PASSWORD = 3,
+  HOST = 4,
+  HOSTNAME = 5,
+  PORT = 6,
+  PATHNAME = 7,
+  SEARCH = 8,
+  HASH = 9;
 const ORIGIN = 10;
 
 /** Returns alternating names and values from a constructor's argument. */
 function pairsOf(init: any): string[] {
   if (init === undefined) return [];
-  if (typeof init !== "object" && typeof init !== "function" || init === null) {
+  if ((typeof init !== "object" && typeof init !== "function") || init === null) {
     const query = String(init);
     return op_web_form_parse(query[0] === "?" ? StringPrototypeSlice(query, 1) : query);
   }
@@ -38,7 +53,8 @@ function pairsOf(init: any): string[] {
     return pairs;
   }
   const names = ObjectKeys(init);
-  for (let i = 0; i < names.length; i++) ArrayPrototypePush(pairs, names[i], String(init[names[i]]));
+  for (let i = 0; i < names.length; i++)
+    ArrayPrototypePush(pairs, names[i], String(init[names[i]]));
   return pairs;
 }
 
@@ -59,32 +75,41 @@ export class URLSearchParams {
   #update() {
     if (this.#changed !== null) this.#changed(this.toString());
   }
-  get size() { return this.#pairs.length / 2; }
+  get size() {
+    return this.#pairs.length / 2;
+  }
   append(name: unknown, value: unknown) {
     ArrayPrototypePush(this.#pairs, String(name), String(value));
     this.#update();
   }
   delete(name: unknown, value: unknown = undefined) {
-    const key = String(name), only = value === undefined ? undefined : String(value);
+    const key = String(name),
+      only = value === undefined ? undefined : String(value);
     for (let i = this.#pairs.length - 2; i >= 0; i -= 2) {
-      if (this.#pairs[i] === key && (only === undefined || this.#pairs[i + 1] === only)) ArrayPrototypeSplice(this.#pairs, i, 2);
+      if (this.#pairs[i] === key && (only === undefined || this.#pairs[i + 1] === only))
+        ArrayPrototypeSplice(this.#pairs, i, 2);
     }
     this.#update();
   }
   get(name: unknown) {
     const key = String(name);
-    for (let i = 0; i < this.#pairs.length; i += 2) if (this.#pairs[i] === key) return this.#pairs[i + 1];
+    for (let i = 0; i < this.#pairs.length; i += 2)
+      if (this.#pairs[i] === key) return this.#pairs[i + 1];
     return null;
   }
   getAll(name: unknown) {
-    const key = String(name), values: string[] = [];
-    for (let i = 0; i < this.#pairs.length; i += 2) if (this.#pairs[i] === key) ArrayPrototypePush(values, this.#pairs[i + 1]);
+    const key = String(name),
+      values: string[] = [];
+    for (let i = 0; i < this.#pairs.length; i += 2)
+      if (this.#pairs[i] === key) ArrayPrototypePush(values, this.#pairs[i + 1]);
     return values;
   }
   has(name: unknown, value: unknown = undefined) {
-    const key = String(name), only = value === undefined ? undefined : String(value);
+    const key = String(name),
+      only = value === undefined ? undefined : String(value);
     for (let i = 0; i < this.#pairs.length; i += 2) {
-      if (this.#pairs[i] === key && (only === undefined || this.#pairs[i + 1] === only)) return true;
+      if (this.#pairs[i] === key && (only === undefined || this.#pairs[i + 1] === only))
+        return true;
     }
     return false;
   }
@@ -106,14 +131,19 @@ export class URLSearchParams {
   }
   sort() {
     const entries: { name: string; value: string }[] = [];
-    for (let i = 0; i < this.#pairs.length; i += 2) ArrayPrototypePush(entries, { name: this.#pairs[i], value: this.#pairs[i + 1] });
-    ArrayPrototypeSort(entries, (a: any, b: any) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+    for (let i = 0; i < this.#pairs.length; i += 2)
+      ArrayPrototypePush(entries, { name: this.#pairs[i], value: this.#pairs[i + 1] });
+    ArrayPrototypeSort(entries, (a: any, b: any) =>
+      a.name < b.name ? -1 : a.name > b.name ? 1 : 0,
+    );
     this.#pairs = [];
-    for (let i = 0; i < entries.length; i++) ArrayPrototypePush(this.#pairs, entries[i].name, entries[i].value);
+    for (let i = 0; i < entries.length; i++)
+      ArrayPrototypePush(this.#pairs, entries[i].name, entries[i].value);
     this.#update();
   }
   forEach(callback: any, self: unknown = undefined) {
-    for (let i = 0; i < this.#pairs.length; i += 2) ReflectApply(callback, self, [this.#pairs[i + 1], this.#pairs[i], this]);
+    for (let i = 0; i < this.#pairs.length; i += 2)
+      ReflectApply(callback, self, [this.#pairs[i + 1], this.#pairs[i], this]);
   }
   *entries() {
     for (let i = 0; i < this.#pairs.length; i += 2) yield [this.#pairs[i], this.#pairs[i + 1]];
@@ -128,7 +158,8 @@ export class URLSearchParams {
     return op_web_form_serialize(this.#pairs);
   }
 }
-const follow = URLSearchParams.follow, reset = URLSearchParams.reset;
+const follow = URLSearchParams.follow,
+  reset = URLSearchParams.reset;
 delete (URLSearchParams as any).follow;
 delete (URLSearchParams as any).reset;
 ObjectDefineProperty(URLSearchParams.prototype, SymbolIterator, {
@@ -163,29 +194,72 @@ export class URL {
     const parts = op_web_url_set(this.#parts[HREF], part, String(value));
     if (parts === null) throw new TypeError(`${String(value)} is not a URL`);
     this.#parts = parts;
-    if (this.#params !== null && (part === SEARCH || part === HREF)) reset(this.#params, StringPrototypeSlice(parts[SEARCH], 1));
+    if (this.#params !== null && (part === SEARCH || part === HREF))
+      reset(this.#params, StringPrototypeSlice(parts[SEARCH], 1));
   }
-  get href() { return this.#parts[HREF]; }
-  set href(value: unknown) { this.#set(HREF, value); }
-  get origin() { return this.#parts[ORIGIN]; }
-  get protocol() { return this.#parts[PROTOCOL]; }
-  set protocol(value: unknown) { this.#set(PROTOCOL, value); }
-  get username() { return this.#parts[USERNAME]; }
-  set username(value: unknown) { this.#set(USERNAME, value); }
-  get password() { return this.#parts[PASSWORD]; }
-  set password(value: unknown) { this.#set(PASSWORD, value); }
-  get host() { return this.#parts[HOST]; }
-  set host(value: unknown) { this.#set(HOST, value); }
-  get hostname() { return this.#parts[HOSTNAME]; }
-  set hostname(value: unknown) { this.#set(HOSTNAME, value); }
-  get port() { return this.#parts[PORT]; }
-  set port(value: unknown) { this.#set(PORT, value); }
-  get pathname() { return this.#parts[PATHNAME]; }
-  set pathname(value: unknown) { this.#set(PATHNAME, value); }
-  get search() { return this.#parts[SEARCH]; }
-  set search(value: unknown) { this.#set(SEARCH, value); }
-  get hash() { return this.#parts[HASH]; }
-  set hash(value: unknown) { this.#set(HASH, value); }
+  get href() {
+    return this.#parts[HREF];
+  }
+  set href(value: unknown) {
+    this.#set(HREF, value);
+  }
+  get origin() {
+    return this.#parts[ORIGIN];
+  }
+  get protocol() {
+    return this.#parts[PROTOCOL];
+  }
+  set protocol(value: unknown) {
+    this.#set(PROTOCOL, value);
+  }
+  get username() {
+    return this.#parts[USERNAME];
+  }
+  set username(value: unknown) {
+    this.#set(USERNAME, value);
+  }
+  get password() {
+    return this.#parts[PASSWORD];
+  }
+  set password(value: unknown) {
+    this.#set(PASSWORD, value);
+  }
+  get host() {
+    return this.#parts[HOST];
+  }
+  set host(value: unknown) {
+    this.#set(HOST, value);
+  }
+  get hostname() {
+    return this.#parts[HOSTNAME];
+  }
+  set hostname(value: unknown) {
+    this.#set(HOSTNAME, value);
+  }
+  get port() {
+    return this.#parts[PORT];
+  }
+  set port(value: unknown) {
+    this.#set(PORT, value);
+  }
+  get pathname() {
+    return this.#parts[PATHNAME];
+  }
+  set pathname(value: unknown) {
+    this.#set(PATHNAME, value);
+  }
+  get search() {
+    return this.#parts[SEARCH];
+  }
+  set search(value: unknown) {
+    this.#set(SEARCH, value);
+  }
+  get hash() {
+    return this.#parts[HASH];
+  }
+  set hash(value: unknown) {
+    this.#set(HASH, value);
+  }
   get searchParams() {
     if (this.#params === null) {
       const params = new URLSearchParams(this.#parts[SEARCH]);
@@ -197,7 +271,11 @@ export class URL {
     }
     return this.#params;
   }
-  toString() { return this.#parts[HREF]; }
-  toJSON() { return this.#parts[HREF]; }
+  toString() {
+    return this.#parts[HREF];
+  }
+  toJSON() {
+    return this.#parts[HREF];
+  }
 }
 seal(URL, "URL");

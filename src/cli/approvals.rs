@@ -87,7 +87,8 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
     let (last, empty) = match status.as_str() {
         "pending" => (
             "WHY",
-            "nothing is waiting for your approval; `airlock approvals list --all` shows earlier ones",
+            "nothing is waiting for your approval; `airlock approvals list --all` shows earlier \
+             ones",
         ),
         _ => ("OUTCOME", "no approvals"),
     };

@@ -335,7 +335,8 @@ impl Client {
             body.extend_from_slice(&piece);
             if body.len() > ANSWER_BYTES_MAX {
                 return Err(Failure::other(format!(
-                    "the response is larger than {ANSWER_BYTES_MAX} bytes; ask for less with `--limit`"
+                    "the response is larger than {ANSWER_BYTES_MAX} bytes; ask for less with \
+                     `--limit`"
                 )));
             }
         }

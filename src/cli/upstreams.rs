@@ -162,9 +162,9 @@ fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let change = file::Change::begin(config)?.without(&args.name)?;
     change.write()?;
     if args.output.json {
-        return print_json(
-            &json!({ "id": args.name, "status": "removed", "file": change.path().display().to_string() }),
-        );
+        return print_json(&json!({
+            "id": args.name, "status": "removed", "file": change.path().display().to_string()
+        }));
     }
     change.show()?;
     note("a running server uses it until it is started again");

@@ -85,7 +85,8 @@ impl Artifact {
     /// The value that a call resolves to instead of the response.
     pub fn handle(&self) -> Value {
         json!({
-            HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "lines": self.lines, "sha256": self.sha256,
+            HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "lines": self.lines,
+            "sha256": self.sha256,
             "head": self.head, "expiresAt": self.expires_at, "read": HANDLE_READ,
         })
     }
@@ -93,7 +94,9 @@ impl Artifact {
     /// Its stand-in in arguments: enough to know what will be sent, and nothing that the
     /// caller wrote.
     pub fn stamp(&self) -> Value {
-        json!({ HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "sha256": self.sha256 })
+        json!({
+            HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "sha256": self.sha256
+        })
     }
 
     /// The entry of a list of artifacts.

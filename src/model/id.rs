@@ -14,7 +14,9 @@ macro_rules! id {
 
         #[doc = concat!("The text is not `", $prefix, "` and a hyphenated UUID.")]
         #[derive(Debug, thiserror::Error)]
-        #[error("`{0}` is not {what}: expected `{prefix}` and a UUID", what = $what, prefix = $prefix)]
+        #[error(
+            "`{0}` is not {what}: expected `{prefix}` and a UUID", what = $what, prefix = $prefix
+        )]
         pub struct $invalid(String);
 
         impl $name {

@@ -28,7 +28,10 @@ pub enum SandboxError {
         source: DenoError,
     },
     /// A recent start failed and the next attempt is not due yet.
-    #[error("the runtime could not be started; the next attempt is in {} s: {detail}", RETRY_AFTER.as_secs())]
+    #[error(
+        "the runtime could not be started; the next attempt is in {} s: {detail}",
+        RETRY_AFTER.as_secs()
+    )]
     Failed {
         /// Error of the failed start.
         detail: String,

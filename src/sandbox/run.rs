@@ -201,9 +201,13 @@ impl<'a> RunLoop<'a> {
                     Ok(Event::Writable) => self.deliver_or_resume(),
                     Err(error) => self.lost(format!("the worker is gone: {error}")),
                 },
-                Some(response) = self.calls.next(), if takes_responses => self.on_response(response),
+                Some(response) = self.calls.next(), if takes_responses => {
+                    self.on_response(response)
+                }
                 permit = &mut self.resuming => self.on_permit(permit),
-                () = stop.cancelled(), if self.stopping.is_none() => self.order_stop(StopReason::Cancel),
+                () = stop.cancelled(), if self.stopping.is_none() => {
+                    self.order_stop(StopReason::Cancel)
+                }
                 Ok(()) = self.pauses.changed() => Continue(()),
                 () = sleep_until(next_check.into()) => self.check_limits(wall_max, cpu_max),
             };

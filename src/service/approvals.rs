@@ -123,7 +123,9 @@ impl Service {
         match self.apply_decision(who, change).await? {
             Decided::Changed(row) => {
                 let by = row.decided_by.as_deref().unwrap_or_default();
-                tracing::info!(approval = %id, tool = %row.tool, by, "{id} for `{}` is {verb}", row.tool);
+                tracing::info!(
+                    approval = %id, tool = %row.tool, by, "{id} for `{}` is {verb}", row.tool
+                );
             }
             Decided::Refused(row) => return Err(already_decided(&row, verb)),
             Decided::Absent => return Err(not_found(&decision.id)),

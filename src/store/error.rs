@@ -14,8 +14,10 @@ pub type Written<T = ()> = BoxFuture<'static, Result<T, StoreError>>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another server has the database open.
-    #[error("the database `{path}` is in use by another airlock server{}", process.map(|id| format!(", process \
-        {id}")).unwrap_or_default())]
+    #[error(
+        "the database `{path}` is in use by another airlock server{}",
+        process.map(|id| format!(", process {id}")).unwrap_or_default()
+    )]
     InUse {
         /// The database's file.
         path: PathBuf,

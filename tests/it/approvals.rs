@@ -175,7 +175,9 @@ async fn a_word_reaches_its_call_also_when_whoever_gave_it_leaves_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_that_waits_for_a_person_does_not_count() {
     let policed = Policed::start(ASKS).await;
-    let arguments = json!({ "code": "await tools.demo.notes.add({ text: 'x' }); return 'done'", "timeoutMs": 700 });
+    let arguments = json!({
+        "code": "await tools.demo.notes.add({ text: 'x' }); return 'done'", "timeoutMs": 700
+    });
     let task = policed.begin(arguments).await;
     let approval = policed.pending(1).await.remove(0);
     // The time itself is what is tried here: three times what the task has.
@@ -418,7 +420,9 @@ async fn an_upstream_that_is_this_server_itself_decides_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_does_not_wait_any_longer_is_told_what_to_do() {
     let policed = Policed::start(ASKS).await;
-    let arguments = json!({ "code": "return await tools.demo.notes.add({ text: 'x' })", "resultTimeoutMs": 1500 });
+    let arguments = json!({
+        "code": "return await tools.demo.notes.add({ text: 'x' })", "resultTimeoutMs": 1500
+    });
     let answer = policed.server.call("execute", arguments).await;
     let parked = &answer["structuredContent"];
     assert_eq!(

@@ -66,14 +66,31 @@ impl Service {
                 "/held",
                 post(async move |request: Request| {
                     // All of it is taken, and nothing said.
-                    let _taken = axum::body::to_bytes(request.into_body(), 100 * MIB).await.unwrap();
+                    let _taken =
+                        axum::body::to_bytes(request.into_body(), 100 * MIB).await.unwrap();
                     holding.fetch_add(1, Ordering::SeqCst);
                     std::future::pending::<&str>().await
                 }),
             )
-            .route("/rows", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], rows.to_string()) }))
-            .route("/lines", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; \
-                charset=utf-8")], lines.to_string()) }))
+            .route(
+                "/rows",
+                get(move || async move {
+                    ([(header::CONTENT_TYPE, "application/json")], rows.to_string())
+                }),
+            )
+            .route(
+                "/lines",
+                get(move || async move {
+                    (
+                        [(
+                            header::CONTENT_TYPE,
+                            "text/plain; \
+                charset=utf-8",
+                        )],
+                        lines.to_string(),
+                    )
+                }),
+            )
             .route(
                 "/store",
                 post(async move |request: Request| {
@@ -81,7 +98,10 @@ impl Service {
                     let body = axum::body::to_bytes(request.into_body(), 100 * MIB).await.unwrap();
                     let body: Value = serde_json::from_slice(&body).unwrap();
                     let rows = body["data"]["rows"].as_array().map(Vec::len);
-                    axum::Json(json!({ "rows": rows, "bytes": body["data"].as_str().map(str::len), "name": body["name"] }))
+                    axum::Json(json!({
+                        "rows": rows, "bytes": body["data"].as_str().map(str::len),
+                        "name": body["name"]
+                    }))
                 }),
             );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -98,8 +118,12 @@ impl Service {
             "openapi": "3.0.3", "info": { "title": "big", "version": "1" },
             "servers": [{ "url": self.url }],
             "paths": {
-                "/rows": { "get": { "tags": ["data"], "operationId": "rows", "responses": answer("application/json") } },
-                "/lines": { "get": { "tags": ["data"], "operationId": "lines", "responses": answer("text/plain") } },
+                "/rows": { "get": {
+                    "tags": ["data"], "operationId": "rows", "responses": answer("application/json")
+                } },
+                "/lines": { "get": {
+                    "tags": ["data"], "operationId": "lines", "responses": answer("text/plain")
+                } },
                 "/held": { "post": {
                     "tags": ["data"], "operationId": "held",
                     "requestBody": { "required": true, "content": { "application/json": { "schema": {
@@ -112,7 +136,9 @@ impl Service {
                     "tags": ["data"], "operationId": "store",
                     "requestBody": { "required": true, "content": { "application/json": { "schema": {
                         "type": "object", "required": ["data"],
-                        "properties": { "data": { "type": ["object", "string"] }, "name": { "type": "string" } },
+                        "properties": {
+                            "data": { "type": ["object", "string"] }, "name": { "type": "string" }
+                        },
                     } } } },
                     "responses": answer("application/json"),
                 } },
@@ -491,7 +517,10 @@ tools:
         answer["approvals"].get(0).cloned()
     })
     .await;
-    let stamp = json!({ "$artifact": handle["$artifact"], "bytes": 9_000_000, "kind": "text", "sha256": handle["sha256"] });
+    let stamp = json!({
+        "$artifact": handle["$artifact"], "bytes": 9_000_000, "kind": "text",
+        "sha256": handle["sha256"]
+    });
     assert_eq!(asked["args"]["body"]["data"], stamp, "{asked}");
     let (status, _) = server
         .owner_post(&format!("/v1/approvals/{}/approve", asked["id"].as_str().unwrap()), json!({}))

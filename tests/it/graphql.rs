@@ -125,7 +125,10 @@ async fn a_call_sends_typed_variables_and_the_usual_fields() {
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
     // One of the default fields, `secret`, fails: it is left out, now and the next time, unless it
     // is asked for by name.
-    let whole = json!({"id": "R1", "name": "airlock", "stars": 7, "createdAt": "2026-11-21T10:00:00Z", "owner": {"id": "U1", "login": "mia"}});
+    let whole = json!({
+        "id": "R1", "name": "airlock", "stars": 7, "createdAt": "2026-11-21T10:00:00Z",
+        "owner": {"id": "U1", "login": "mia"}
+    });
     let named = json!({"owner": "mia", "name": "airlock"});
     for asked in [2, 1] {
         assert_eq!(call(&catalog, "git.query.repository", named.clone()).await, Ok(whole.clone()));
@@ -149,7 +152,9 @@ async fn a_call_sends_typed_variables_and_the_usual_fields() {
     let created = call(&catalog, "git.mutation.createIssue", issue.clone()).await.unwrap();
     assert_eq!(
         created,
-        json!({"issue": {"id": "I3", "number": 3, "title": "\") { version } #", "state": "OPEN", "labels": []}})
+        json!({"issue": {
+            "id": "I3", "number": 3, "title": "\") { version } #", "state": "OPEN", "labels": []
+        }})
     );
     let sent = service.seen().await.remove(0);
     assert_eq!(
@@ -270,9 +275,9 @@ async fn a_selection_chooses_the_fields_and_never_another_root_field() {
             "open: issues(first: 1, states: [OPEN]) { totalCount nodes { title author { login } } }"
         )
         .await,
-        Ok(
-            json!({"open": {"totalCount": 1, "nodes": [{"title": "First", "author": {"login": "mia"}}]}})
-        )
+        Ok(json!({"open": {
+            "totalCount": 1, "nodes": [{"title": "First", "author": {"login": "mia"}}]
+        }}))
     );
     service.seen().await;
     for escape in [

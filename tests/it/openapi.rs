@@ -126,7 +126,10 @@ async fn operations_are_called_as_their_description_says() {
 async fn files_go_both_ways() {
     let (service, catalog, _folder) = zoo().await;
     let photos = json!([{"base64": "iVBORw0KGgo=", "type": "image/png", "name": "a.png"}]);
-    let args = json!({"id": "1", ";size": "small", "body": {"caption": "Tom", "photos": photos, "facts": {"born": null}}});
+    let args = json!({
+        "id": "1", ";size": "small",
+        "body": {"caption": "Tom", "photos": photos, "facts": {"born": null}}
+    });
     call(&catalog, "zoo.animals.addPhotos", args).await.unwrap();
     let asked = service.asked().remove(0);
     assert!(
@@ -283,7 +286,10 @@ async fn a_name_that_means_something_else_by_now_is_not_called_for_what_it_meant
 
 #[tokio::test]
 async fn a_description_at_an_address_is_fetched_and_its_server_counts_from_there() {
-    let spec = json!({"openapi": "3.0.3", "servers": [{"url": "v1"}], "paths": {"/ping": {"get": {"responses": {"200": {"description": "ok"}}}}}});
+    let spec = json!({
+        "openapi": "3.0.3", "servers": [{"url": "v1"}],
+        "paths": {"/ping": {"get": {"responses": {"200": {"description": "ok"}}}}}
+    });
     let service = Service::start(move |asked: &Asked| match asked.target.as_str() {
         "/docs/api.json" => answered(200, "application/json", spec.to_string()),
         _ => answered(200, "text/plain", "pong"),
@@ -310,7 +316,9 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
     let elsewhere = Service::start(|_: &Asked| answered(200, "text/plain", "thanks")).await;
     let server = elsewhere.url("/");
     let service = Service::start(move |_: &Asked| {
-        let spec = json!({"openapi": "3.0.3", "servers": [{"url": server}], "paths": {"/ping": {"get": {}}}});
+        let spec = json!({
+            "openapi": "3.0.3", "servers": [{"url": server}], "paths": {"/ping": {"get": {}}}
+        });
         answered(200, "application/json", spec.to_string())
     })
     .await;

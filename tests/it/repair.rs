@@ -28,13 +28,19 @@ fn description() -> Value {
         json!({"name": "state", "in": "query", "schema": {"enum": ["open", "closed", "all"]}});
     let issue = json!({
         "type": "object", "required": ["title"],
-        "properties": {"title": text, "body": text, "labels": {"type": "array", "items": text}, "state_reason": {"enum": ["completed", "not_planned"]}},
+        "properties": {
+            "title": text, "body": text, "labels": {"type": "array", "items": text},
+            "state_reason": {"enum": ["completed", "not_planned"]}
+        },
     });
     let fine =
         json!({"200": {"description": "ok", "content": {"application/json": {"schema": {}}}}});
     json!({"openapi": "3.1.0", "paths": {"/repos/{owner}/{repo}/issues": {
         "parameters": [path("owner"), path("repo")],
-        "get": {"operationId": "issues/list", "tags": ["issues"], "parameters": [state], "responses": fine},
+        "get": {
+            "operationId": "issues/list", "tags": ["issues"], "parameters": [state],
+            "responses": fine
+        },
         "post": {"operationId": "issues/create", "tags": ["issues"], "responses": fine,
             "requestBody": {"required": true, "content": {"application/json": {"schema": issue}}}},
     }}})

@@ -173,7 +173,9 @@ async fn a_large_result_is_previewed_and_read_in_pages() {
     );
     let (mut whole, mut offset) = (String::new(), 0);
     loop {
-        let arguments = json!({ "taskId": structured["taskId"], "resultOffset": offset, "resultLimit": 1_000_000 });
+        let arguments = json!({
+            "taskId": structured["taskId"], "resultOffset": offset, "resultLimit": 1_000_000
+        });
         let page =
             server.call("task_get", arguments).await["structuredContent"]["resultPage"].clone();
         whole.push_str(page["text"].as_str().unwrap());

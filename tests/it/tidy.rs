@@ -13,6 +13,8 @@ use airlock::model::ErrorCode;
 
 /// Lines of a file at the most.
 const FILE_LINES_MAX: usize = 600;
+/// Columns of a line at the most, as in rustfmt.toml.
+const LINE_COLUMNS_MAX: usize = 100;
 /// Lines of a function at the most, from its signature to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
 
@@ -225,6 +227,22 @@ fn a_file_can_be_read_in_one_sitting() {
         LONG_FILES.iter().filter(|file| !still_long(file)).map(|file| file.to_string()).collect(),
         "these are no exceptions any more:",
     );
+}
+
+/// The formatter leaves alone what stands in macros and texts.
+#[test]
+fn a_line_fits_its_columns() {
+    let mut wide = vec![];
+    for source in rust().into_iter().chain(sources("runtime-js", "s")) {
+        // The tests of a part hold data and snapshots, which are not broken into lines.
+        let is_test = source.path.ends_with("tests.rs") || source.path.contains("/tests/");
+        if !source.path.starts_with("tests/") && !is_test {
+            let lines = source.text.lines().enumerate();
+            let too_wide = lines.filter(|(_, line)| line.chars().count() > LINE_COLUMNS_MAX);
+            wide.extend(too_wide.map(|(number, _)| format!("{}:{}", source.path, number + 1)));
+        }
+    }
+    none(wide, &format!("lines have at most {LINE_COLUMNS_MAX} columns:"));
 }
 
 #[test]

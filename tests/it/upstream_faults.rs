@@ -71,14 +71,19 @@ const LINE_FAULTS: &[Fault] = &[
 fn mcp(heard: &Heard) -> (Answer, bool) {
     let id = &heard.body["id"];
     let result = |result: Value| Answer(200, json!({"jsonrpc": "2.0", "id": id, "result": result}));
-    let tool = |name: &str, reads: bool| json!({"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": reads}});
+    let tool = |name: &str, reads: bool| {
+        json!({
+            "name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": reads}
+        })
+    };
     match heard.body["method"].as_str() {
         Some("initialize") => {
             let server = json!({"name": "raw", "version": "1"});
             (
-                result(
-                    json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": server}),
-                ),
+                result(json!({
+                    "protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                    "serverInfo": server
+                })),
                 false,
             )
         }
@@ -346,9 +351,14 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
     let raw = RawServer::http("127.0.0.1:0", rest).await;
     let folder = tempfile::TempDir::new().unwrap();
     let spec = folder.path().join("spec.json");
-    let responses = json!({"200": {"description": "ok", "content": {"application/json": {"schema": {"type": "object"}}}}});
+    let responses = json!({"200": {
+        "description": "ok", "content": {"application/json": {"schema": {"type": "object"}}}
+    }});
     let operation = |id: &str| json!({"operationId": id, "tags": ["all"], "responses": responses});
-    let description = json!({"openapi": "3.1.0", "paths": {"/all": {"get": operation("read"), "post": operation("write")}}});
+    let description = json!({
+        "openapi": "3.1.0",
+        "paths": {"/all": {"get": operation("read"), "post": operation("write")}}
+    });
     std::fs::write(&spec, description.to_string()).unwrap();
     let config = twice(&format!(
         "kind = \"openapi\"\nspec = {:?}\nbase_url = \"http://{}/\"\nallow_private = true",

@@ -163,7 +163,9 @@ async fn an_upstream_is_found_out_added_listed_checked_and_removed_and_the_file_
     let again = say(&config, &["upstreams", "add", &server.url(), "--name", "notes"], "").await;
     assert!(again.code == Some(1) && again.beside.contains("`notes` already"), "{}", again.beside);
     let listed = say(&config, &["upstreams", "list", "--json"], "").await.json();
-    let expected = json!({"id": "notes", "status": "configured", "kind": "mcp", "place": server.url(), "auth": "none"});
+    let expected = json!({
+        "id": "notes", "status": "configured", "kind": "mcp", "place": server.url(), "auth": "none"
+    });
     assert_eq!(listed, json!([expected]));
     let checked = say(&config, &["upstreams", "check", "notes", "--json"], "").await;
     assert_eq!(checked.code, Some(0), "{}", checked.beside);

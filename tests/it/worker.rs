@@ -74,7 +74,10 @@ fn a_call_goes_out_and_its_answer_comes_back() {
     );
     assert_eq!(
         *ran.value(),
-        json!([{ "path": "github.issues.create", "args": { "title": "x" } }, { "path": "a.b.c", "args": {} }])
+        json!([
+            { "path": "github.issues.create", "args": { "title": "x" } },
+            { "path": "a.b.c", "args": {} }
+        ])
     );
 }
 

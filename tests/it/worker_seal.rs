@@ -237,7 +237,10 @@ fn patched_built_ins_break_nothing_but_the_guest() {
     let ran = worker.run(code);
     assert_eq!(
         *ran.value(),
-        json!({ "answer": { "path": "a.b", "args": { "x": [1, "1970-01-01T00:00:00.000Z"] } }, "map": { "k": "1" } })
+        json!({
+            "answer": { "path": "a.b", "args": { "x": [1, "1970-01-01T00:00:00.000Z"] } },
+            "map": { "k": "1" }
+        })
     );
     assert!(ran.head.warnings.is_empty(), "{:?}", ran.head.warnings);
 }

@@ -53,19 +53,49 @@ fn fitting_arguments_come_back_as_an_object_and_nothing_is_an_empty_one() {
 #[test]
 fn every_fault_is_told_with_the_way_to_put_it_right() {
     let issue = issue();
-    insta::assert_snapshot!(got(&issue, json!({})), @r#"`tools.gh["create-issue"]`: field `title` is missing (string); correct: await tools.gh["create-issue"]({ title: "…" })"#);
-    insta::assert_snapshot!(got(&issue, json!({"titel": "x"})), @r#"`tools.gh["create-issue"]`: there is no field `titel`, did you mean `title`?; field `title` is missing (string); correct: await tools.gh["create-issue"]({ title: "x" })"#);
-    insta::assert_snapshot!(got(&issue, json!({"title": "x", "colour": "red"})), @r#"`tools.gh["create-issue"]`: there is no field `colour`, only `title`, `state`, `labels`, `assignee`, `priority`; correct: await tools.gh["create-issue"]({ title: "x" })"#);
-    insta::assert_snapshot!(got(&issue, json!({"title": 7})), @r#"`tools.gh["create-issue"]`: field `title` must be string, got number 7, did you mean "7"?; correct: await tools.gh["create-issue"]({ title: "7" })"#);
-    insta::assert_snapshot!(got(&issue, json!({"title": "x", "state": "Close"})), @r#"`tools.gh["create-issue"]`: field `state` must be one of "open", "closed", got string "Close", did you mean "closed"?; correct: await tools.gh["create-issue"]({ title: "x", state: "closed" })"#);
-    insta::assert_snapshot!(got(&issue, json!({"title": "x", "labels": ["a", 1]})), @r#"`tools.gh["create-issue"]`: field `labels[1]` must be string, got number 1, did you mean "1"?; correct: await tools.gh["create-issue"]({ title: "x", labels: ["a", "1"] })"#);
-    insta::assert_snapshot!(got(&issue, json!({"title": "x", "assignee": {"logn": "me"}})), @r#"`tools.gh["create-issue"]`: there is no field `assignee.logn`, did you mean `assignee.login`?; field `assignee.login` is missing (string); correct: await tools.gh["create-issue"]({ title: "x", assignee: { login: "me" } })"#);
-    insta::assert_snapshot!(got(&issue, json!({"title": "x", "priority": 9})), @r#"`tools.gh["create-issue"]`: field `priority` must be at most 5, got number 9; correct: await tools.gh["create-issue"]({ title: "x", priority: 5 })"#);
-    insta::assert_snapshot!(got(&issue, json!(["x"])), @r#"`tools.gh["create-issue"]` takes one object, got an array; correct: await tools.gh["create-issue"]({ title: "…" })"#);
-    let open = tool(
-        json!({"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}),
+    insta::assert_snapshot!(
+        got(&issue, json!({})),
+        @r#"`tools.gh["create-issue"]`: field `title` is missing (string); correct: await tools.gh["create-issue"]({ title: "…" })"#
     );
-    insta::assert_snapshot!(got(&open, json!({"mesage": "hi"})), @r#"`tools.gh["create-issue"]`: field `message` is missing (string), did you mean it by `mesage`?; correct: await tools.gh["create-issue"]({ message: "hi" })"#);
+    insta::assert_snapshot!(
+        got(&issue, json!({"titel": "x"})),
+        @r#"`tools.gh["create-issue"]`: there is no field `titel`, did you mean `title`?; field `title` is missing (string); correct: await tools.gh["create-issue"]({ title: "x" })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!({"title": "x", "colour": "red"})),
+        @r#"`tools.gh["create-issue"]`: there is no field `colour`, only `title`, `state`, `labels`, `assignee`, `priority`; correct: await tools.gh["create-issue"]({ title: "x" })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!({"title": 7})),
+        @r#"`tools.gh["create-issue"]`: field `title` must be string, got number 7, did you mean "7"?; correct: await tools.gh["create-issue"]({ title: "7" })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!({"title": "x", "state": "Close"})),
+        @r#"`tools.gh["create-issue"]`: field `state` must be one of "open", "closed", got string "Close", did you mean "closed"?; correct: await tools.gh["create-issue"]({ title: "x", state: "closed" })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!({"title": "x", "labels": ["a", 1]})),
+        @r#"`tools.gh["create-issue"]`: field `labels[1]` must be string, got number 1, did you mean "1"?; correct: await tools.gh["create-issue"]({ title: "x", labels: ["a", "1"] })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!({"title": "x", "assignee": {"logn": "me"}})),
+        @r#"`tools.gh["create-issue"]`: there is no field `assignee.logn`, did you mean `assignee.login`?; field `assignee.login` is missing (string); correct: await tools.gh["create-issue"]({ title: "x", assignee: { login: "me" } })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!({"title": "x", "priority": 9})),
+        @r#"`tools.gh["create-issue"]`: field `priority` must be at most 5, got number 9; correct: await tools.gh["create-issue"]({ title: "x", priority: 5 })"#
+    );
+    insta::assert_snapshot!(
+        got(&issue, json!(["x"])),
+        @r#"`tools.gh["create-issue"]` takes one object, got an array; correct: await tools.gh["create-issue"]({ title: "…" })"#
+    );
+    let open = tool(json!({
+        "type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]
+    }));
+    insta::assert_snapshot!(
+        got(&open, json!({"mesage": "hi"})),
+        @r#"`tools.gh["create-issue"]`: field `message` is missing (string), did you mean it by `mesage`?; correct: await tools.gh["create-issue"]({ message: "hi" })"#
+    );
 }
 
 #[test]
@@ -97,9 +127,9 @@ fn a_reference_to_elsewhere_is_not_followed_and_leaves_the_arguments_to_the_upst
 
 #[test]
 fn a_pattern_that_never_ends_is_cut_short() {
-    let evil = tool(
-        json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*\\1$"}}}),
-    );
+    let evil = tool(json!({
+        "type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*\\1$"}}
+    }));
     let began = std::time::Instant::now();
     let _ = check(&evil, &json!({"a": "a".repeat(60)}).to_string());
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
@@ -119,17 +149,26 @@ fn a_value_of_the_wrong_type_that_can_only_mean_one_thing_is_put_right_in_the_ex
     }));
     let wrong =
         json!({"page": "5", "all": "true", "labels": "bug", "id": 7, "filter": "{\"a\": 1}"});
-    insta::assert_snapshot!(got(&page, wrong), @r#"`tools.gh["create-issue"]`: field `page` must be integer, got string "5", did you mean 5?; field `all` must be boolean, got string "true", did you mean true?; field `labels` must be string[], got string "bug", did you mean ["bug"]?; field `id` must be string, got number 7, did you mean "7"?; field `filter` must be { a?: number }, got string "{\"a\": 1}", did you mean { a: 1 }?; correct: await tools.gh["create-issue"]({ page: 5, all: true, labels: ["bug"], id: "7", filter: { a: 1 } })"#);
+    insta::assert_snapshot!(
+        got(&page, wrong),
+        @r#"`tools.gh["create-issue"]`: field `page` must be integer, got string "5", did you mean 5?; field `all` must be boolean, got string "true", did you mean true?; field `labels` must be string[], got string "bug", did you mean ["bug"]?; field `id` must be string, got number 7, did you mean "7"?; field `filter` must be { a?: number }, got string "{\"a\": 1}", did you mean { a: 1 }?; correct: await tools.gh["create-issue"]({ page: 5, all: true, labels: ["bug"], id: "7", filter: { a: 1 } })"#
+    );
 }
 
 #[test]
 fn an_integer_is_told_from_other_numbers() {
     let get = tool(json!({
-        "properties": {"id": {"type": "integer"}, "at": {"type": ["integer", "null"]}, "share": {"type": "number"}},
+        "properties": {
+            "id": {"type": "integer"}, "at": {"type": ["integer", "null"]},
+            "share": {"type": "number"}
+        },
         "required": ["id"],
     }));
     let wrong = json!({"id": 1.5, "at": "now", "share": "all"});
-    insta::assert_snapshot!(got(&get, wrong), @r#"`tools.gh["create-issue"]`: field `id` must be integer, got number 1.5; field `at` must be integer | null, got string "now"; field `share` must be number, got string "all"; correct: await tools.gh["create-issue"]({ id: 1, at: 1, share: 1 })"#);
+    insta::assert_snapshot!(
+        got(&get, wrong),
+        @r#"`tools.gh["create-issue"]`: field `id` must be integer, got number 1.5; field `at` must be integer | null, got string "now"; field `share` must be number, got string "all"; correct: await tools.gh["create-issue"]({ id: 1, at: 1, share: 1 })"#
+    );
     assert_eq!(
         get.checker().and_then(|checker| checker.allows(&json!({"id": 1.0}), 1_000)),
         Some(true)
@@ -143,16 +182,32 @@ fn of_several_forms_the_one_that_was_meant_is_told() {
         "properties": {
             "target": {
                 "oneOf": [
-                    {"type": "object", "properties": {"kind": {"const": "user"}, "login": {"type": "string"}}, "required": ["kind", "login"], "additionalProperties": false},
-                    {"type": "object", "properties": {"kind": {"const": "team"}, "slug": {"type": "string", "minLength": 3}}, "required": ["kind", "slug"], "additionalProperties": false},
+                    {
+                        "type": "object",
+                        "properties": {"kind": {"const": "user"}, "login": {"type": "string"}},
+                        "required": ["kind", "login"], "additionalProperties": false
+                    },
+                    {
+                        "type": "object",
+                        "properties": {
+                            "kind": {"const": "team"}, "slug": {"type": "string", "minLength": 3}
+                        },
+                        "required": ["kind", "slug"], "additionalProperties": false
+                    },
                     {"type": "null"},
                 ],
             },
         },
         "required": ["target"],
     }));
-    insta::assert_snapshot!(got(&notify, json!({"target": {"kind": "team", "slg": "core"}})), @r#"`tools.gh["create-issue"]`: field `target.slug` is missing (string), did you mean it by `target.slg`?; there is no field `target.slg`, did you mean `target.slug`?; correct: await tools.gh["create-issue"]({ target: { kind: "team", slug: "core" } })"#);
-    insta::assert_snapshot!(got(&notify, json!({"target": 7})), @r#"`tools.gh["create-issue"]`: field `target` must be { kind: "user"; login: string } | { kind: "team"; slug: string } | null, got number 7; correct: await tools.gh["create-issue"]({ target: { kind: "user", login: "…" } })"#);
+    insta::assert_snapshot!(
+        got(&notify, json!({"target": {"kind": "team", "slg": "core"}})),
+        @r#"`tools.gh["create-issue"]`: field `target.slug` is missing (string), did you mean it by `target.slg`?; there is no field `target.slg`, did you mean `target.slug`?; correct: await tools.gh["create-issue"]({ target: { kind: "team", slug: "core" } })"#
+    );
+    insta::assert_snapshot!(
+        got(&notify, json!({"target": 7})),
+        @r#"`tools.gh["create-issue"]`: field `target` must be { kind: "user"; login: string } | { kind: "team"; slug: string } | null, got number 7; correct: await tools.gh["create-issue"]({ target: { kind: "user", login: "…" } })"#
+    );
 }
 
 #[test]
@@ -169,19 +224,29 @@ fn all_faults_are_told_at_once_and_no_more_than_fit() {
 
 #[test]
 fn an_example_that_cannot_be_made_right_does_not_say_that_it_is() {
-    let coded = tool(
-        json!({"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]+$"}}, "required": ["code"]}),
-    );
+    let coded = tool(json!({
+        "type": "object",
+        "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]+$"}},
+        "required": ["code"]
+    }));
     let message = got(&coded, json!({}));
     assert!(message.contains("; like: await ") && !message.contains("correct:"), "{message}");
     let combined = tool(json!({
         "type": "object",
         "allOf": [
             {"properties": {"a": {"type": "string", "format": "date"}}, "required": ["a"]},
-            {"properties": {"b": {"type": "array", "items": {"type": "integer", "minimum": 3}, "minItems": 2}}, "required": ["b"]},
+            {
+                "properties": {"b": {
+                    "type": "array", "items": {"type": "integer", "minimum": 3}, "minItems": 2
+                }},
+                "required": ["b"]
+            },
         ],
     }));
-    insta::assert_snapshot!(got(&combined, json!({})), @r#"`tools.gh["create-issue"]`: field `a` is missing (string); field `b` is missing (integer[]); correct: await tools.gh["create-issue"]({ a: "2026-01-31", b: [3, 3] })"#);
+    insta::assert_snapshot!(
+        got(&combined, json!({})),
+        @r#"`tools.gh["create-issue"]`: field `a` is missing (string); field `b` is missing (integer[]); correct: await tools.gh["create-issue"]({ a: "2026-01-31", b: [3, 3] })"#
+    );
 }
 
 #[test]
@@ -197,7 +262,10 @@ fn a_field_beside_the_body_that_belongs_into_it_is_told_and_moved_there() {
         "additionalProperties": false,
         "$defs": {"issue": {
             "type": "object",
-            "properties": {"title": {"type": "string"}, "body": {"type": "string"}, "state": {"enum": ["open", "closed"]}},
+            "properties": {
+                "title": {"type": "string"}, "body": {"type": "string"},
+                "state": {"enum": ["open", "closed"]}
+            },
             "required": ["title"],
         }},
     }));
@@ -205,7 +273,13 @@ fn a_field_beside_the_body_that_belongs_into_it_is_told_and_moved_there() {
         breaks"})), @r#"`tools.gh["create-issue"]`: field `body` is missing ({ title: string; body?: string; state?: "open" | "closed" }); field `title` belongs in `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks" } })"#);
     insta::assert_snapshot!(got(&create, json!({"owner": "octo", "repo": "hello", "title": "It \
         breaks", "body": "so much"})), @r#"`tools.gh["create-issue"]`: field `body` must be { title: string; body?: string; state?: "open" | "closed" }, got string "so much"; field `title` belongs in `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks", body: "so much" } })"#);
-    insta::assert_snapshot!(got(&create, json!({"owner": "octo", "repo": "hello", "body": {"title": "x", "state": "shut"}})), @r#"`tools.gh["create-issue"]`: field `body.state` must be one of "open", "closed", got string "shut"; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "x", state: "open" } })"#);
+    insta::assert_snapshot!(
+        got(
+            &create,
+            json!({"owner": "octo", "repo": "hello", "body": {"title": "x", "state": "shut"}})
+        ),
+        @r#"`tools.gh["create-issue"]`: field `body.state` must be one of "open", "closed", got string "shut"; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "x", state: "open" } })"#
+    );
 }
 
 /// Each of `n` schemas leads to the next twice.
@@ -256,9 +330,9 @@ fn many_arguments_are_checked_and_not_every_fault_of_them_is_told() {
         ),
         "{message}"
     );
-    let forms = tool(
-        json!({"properties": {"x": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}}),
-    );
+    let forms = tool(json!({"properties": {"x": {
+        "type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    }}}));
     assert!(check(&forms, &json!({"x": vec!["a"; 500_000]}).to_string()).is_ok());
     let message = got(&forms, json!({"x": vec![1; 500_000]}));
     assert!(message.contains("to say where would take too long"), "{message}");
@@ -291,9 +365,10 @@ fn an_example_has_a_bound_whatever_refers_to_what() {
         "{:?}",
         began.elapsed()
     );
-    let long = tool(
-        json!({"properties": {"x": {"const": "x".repeat(100_000)}, "y": {"type": "string"}}, "required": ["x", "y"]}),
-    );
+    let long = tool(json!({
+        "properties": {"x": {"const": "x".repeat(100_000)}, "y": {"type": "string"}},
+        "required": ["x", "y"]
+    }));
     assert!(got(&long, json!({})).ends_with("({ … })"));
 }
 

@@ -18,7 +18,10 @@ const NAMESPACES_MAX: usize = 5;
 
 /// There is no such tool, or it is hidden. The message alone is enough to find the right one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no tool `{path}`{}; find one with await {discover}", meant(nearest, *is_namespace))]
+#[error(
+    "there is no tool `{path}`{}; find one with await {discover}",
+    meant(nearest, *is_namespace)
+)]
 pub struct NotFound {
     /// The path that was given.
     pub path: String,

@@ -333,7 +333,9 @@ impl GraphQlConnection {
         selection: Vec<Selection>,
     ) -> Result<(ToolResponse, Option<Partial>), Failed> {
         let query = tools::document(call.operation, call.field, call.args, selection);
-        let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
+        let body = json!({
+            "query": query, "operationName": call.field.name.as_str(), "variables": call.args
+        });
         let is_query = call.operation == OperationType::Query;
         let answer = self.post(&call.tool.name, &body, is_query, answer::BODY_BYTES_MAX).await;
         let mut answer = answer.map_err(|failure| Failed {
@@ -362,7 +364,9 @@ struct RootCall<'a> {
 /// Warning about a mutation that was performed although some fields of its response failed.
 fn performed(tool: &Tool, partial: &Partial) -> String {
     let path = &tool.path;
-    tracing::info!(tool = %path, "`{path}` was performed, {} fields of its answer failed", partial.fields.len());
+    tracing::info!(
+        tool = %path, "`{path}` was performed, {} fields of its answer failed", partial.fields.len()
+    );
     format!("`{path}` was performed; of its answer these failed and are null: {}", partial.message)
 }
 

@@ -59,7 +59,8 @@ impl Writer<'_> {
         match self.service.kind(name) {
             Some(TypeKind::Enum(values)) if values.len() <= VALUES_MAX => {
                 let null = nullable.then_some(Value::Null);
-                json!({ "enum": values.iter().map(|value| json!(value.as_str())).chain(null).collect::<Vec<_>>() })
+                let values = values.iter().map(|value| json!(value.as_str()));
+                json!({ "enum": values.chain(null).collect::<Vec<_>>() })
             }
             Some(TypeKind::Enum(_)) => json!({ "type": kind("string", nullable) }),
             Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union) => {

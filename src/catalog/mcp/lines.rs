@@ -193,7 +193,9 @@ async fn relay(
 
 /// Error response in place of a response that was too long.
 fn too_long(id: u64) -> Vec<u8> {
-    let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}});
+    let error = json!({
+        "jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}
+    });
     format!("{error}\n").into_bytes()
 }
 

@@ -571,7 +571,9 @@ impl Connection for McpConnection {
         Box::pin(async move {
             tokio::select! {
                 () = self.ended() => {}
-                () = self.client_events.list_changed.notified() => return ConnectionEvent::ListChanged,
+                () = self.client_events.list_changed.notified() => {
+                    return ConnectionEvent::ListChanged;
+                }
             }
             let process = self.take_process();
             let exit_reason = match process {

@@ -116,7 +116,10 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
             // Left out rather than cut: a secret that it holds would be halved.
             let content_type_of_body =
                 Some(kind.as_str()).filter(|kind| !kind.is_empty() && kind.len() <= TYPE_BYTES_MAX);
-            let mut value = json!({"type": content_type_of_body.unwrap_or("application/octet-stream"), "base64": STANDARD.encode(kept), "bytes": kept.len()});
+            let mut value = json!({
+                "type": content_type_of_body.unwrap_or("application/octet-stream"),
+                "base64": STANDARD.encode(kept), "bytes": kept.len()
+            });
             if truncated {
                 value["truncated"] = true.into();
             }

@@ -151,8 +151,8 @@ impl OpenApi {
         if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
             let message = format!(
-                "its OpenAPI document, which is from another origin, sends calls and their credential \
-                to `{origin}`"
+                "its OpenAPI document, which is from another origin, sends calls and their \
+                credential to `{origin}`"
             );
             return Err(ConnectError::new(message)
                 .hint("if that is right, say so with `base_url` in its configuration"));

@@ -92,7 +92,9 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
             None => drop(components.insert("schemas".to_owned(), Value::Object(definitions))),
         }
     }
-    let mut new = json!({"openapi": "3.0.3", "servers": servers(&old), "paths": paths, "components": components});
+    let mut new = json!({
+        "openapi": "3.0.3", "servers": servers(&old), "paths": paths, "components": components
+    });
     for key in ["info", "tags", "security"] {
         if let Some(value) = old.get(key) {
             new[key] = value.clone();

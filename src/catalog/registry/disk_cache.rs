@@ -145,14 +145,29 @@ impl ToolCache {
         }
         let tools = read.tools.into_iter().map(|tool| {
             // Every field is named, so that a new one cannot be forgotten here.
-            let ReadTool { name, title, description, input, output, arguments, annotations, operation, fingerprint, hash: schema_hash } = tool;
+            let ReadTool {
+                name,
+                title,
+                description,
+                input,
+                output,
+                arguments,
+                annotations,
+                operation,
+                fingerprint,
+                hash: schema_hash,
+            } = tool;
             // Not parsed now: that they are objects is what everything else builds on.
             if std::iter::once(&input).chain(&output).any(|schema| !schema.get().starts_with('{')) {
                 return Err(foreign("a schema in it is none"));
             }
-            let (input_schema, output_schema) = (Schema::of_text(input), output.map(Schema::of_text));
+            let (input_schema, output_schema) =
+                (Schema::of_text(input), output.map(Schema::of_text));
             #[rustfmt::skip]
-            let kept = CachedTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
+            let kept = CachedTool {
+                name, title, description, input_schema, output_schema, annotations, operation,
+                fingerprint, arguments, schema_hash
+            };
             Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
         tools.collect::<Result<Vec<Tool>, ToolCacheError>>().map(Some)

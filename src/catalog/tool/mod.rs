@@ -360,9 +360,10 @@ mod tests {
     #[test]
     fn a_schema_that_is_too_large_or_too_deep_is_unfit() {
         let large = format!(r#"{{"description": "{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX));
-        assert!(
-            matches!(admitted("t", "", &large), Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX)
-        );
+        assert!(matches!(
+            admitted("t", "", &large),
+            Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX
+        ));
         let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
         assert_eq!(admitted("t", "", &deep).unwrap_err(), Unfit::Deep("t".to_owned()));
     }

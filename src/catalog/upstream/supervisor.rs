@@ -224,7 +224,9 @@ impl UpstreamSupervisor {
                 Err(error) => {
                     failures += 1;
                     let reason = self.reason(&error);
-                    tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
+                    tracing::warn!(
+                        upstream = %self.name, "upstream `{}` failed: {reason}", self.name
+                    );
                     let pause = if error.permanent {
                         LASTING_PAUSE
                     } else {
@@ -323,7 +325,8 @@ impl UpstreamSupervisor {
                 () = tokio::time::sleep_until(not_before.into()), if is_wanted => {}
                 () = self.refresh_asked() => {}
                 // Listed again without a notification; never, if the owner says so.
-                () = tokio::time::sleep_until((listed + self.refresh_after).into()), if !self.refresh_after.is_zero() => {}
+                () = tokio::time::sleep_until((listed + self.refresh_after).into()),
+                    if !self.refresh_after.is_zero() => {}
                 () = self.tools.keep_due() => {
                     self.tools.keep_now().await;
                     continue;

@@ -175,7 +175,12 @@ fn as_json(imported: &Imported) -> Value {
         .collect();
     let carried = imported.mappings.iter();
     let map: Vec<_> = carried
-        .map(|one| json!({ "line": one.position.line, "column": one.position.column, "theirs": one.source, "ours": one.target }))
+        .map(|one| {
+            json!({
+                "line": one.position.line, "column": one.position.column, "theirs": one.source,
+                "ours": one.target
+            })
+        })
         .collect();
     json!({ "status": "imported", "files": layers, "map": map, "warnings": imported.warnings })
 }

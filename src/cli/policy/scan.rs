@@ -78,7 +78,10 @@ pub(super) fn scaffold(upstream: &str, tools: &[PolicyTool]) -> String {
     for tool in &sorted {
         let (name, class) = (tool.name.as_str(), tool.class.as_str());
         let (action, max) = suggestion(class);
-        let rule = json!({ "action": action, "limit": { "max": max, "window": "minute", "scope": ["principal", "tool"] } });
+        let rule = json!({
+            "action": action,
+            "limit": { "max": max, "window": "minute", "scope": ["principal", "tool"] }
+        });
         entries.insert(name.to_owned(), json!({ "class": class, "rules": [rule] }));
         let mut lines = vec![];
         if class != class_before {
@@ -92,9 +95,15 @@ pub(super) fn scaffold(upstream: &str, tools: &[PolicyTool]) -> String {
     let tests: Vec<Value> = sorted
         .iter()
         .take(TESTED_MAX)
-        .map(|tool| json!({ "tool": tool.name, "args": tool.sample, "expect": suggestion(&tool.class).0 }))
+        .map(|tool| {
+            json!({
+                "tool": tool.name, "args": tool.sample, "expect": suggestion(&tool.class).0
+            })
+        })
         .collect();
-    let file = json!({ "version": "1", "upstream": upstream, "default": "ask", "tools": entries, "tests": tests });
+    let file = json!({
+        "version": "1", "upstream": upstream, "default": "ask", "tools": entries, "tests": tests
+    });
     let head = "# Classes are what is known about the tools, or guessed from their names: check \
         them. `default: ask` is for tools that come later.\n";
     let above = |pointer: &str| {

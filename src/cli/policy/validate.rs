@@ -48,9 +48,10 @@ fn configured(json: bool, source: &PolicySource) -> Result<ExitCode, Failure> {
     let files: Vec<_> = source.files.iter().map(|file| file.path.display().to_string()).collect();
     let profile = source.options.profile.as_str();
     if json {
-        print_json(
-            &json!({ "status": "valid", "files": files, "profile": profile, "revision": policy.revision(), "problems": [] }),
-        )?;
+        print_json(&json!({
+            "status": "valid", "files": files, "profile": profile,
+            "revision": policy.revision(), "problems": []
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     files.iter().try_for_each(|file| print(format!("{file}: valid")))?;
@@ -72,9 +73,9 @@ fn one(file: &Path, args: &ValidateArgs, source: &PolicySource) -> Result<ExitCo
         Ok(policy) => {
             let revision = policy.revision();
             if args.json {
-                print_json(
-                    &json!({ "status": "valid", "file": name, "revision": revision, "problems": [] }),
-                )?;
+                print_json(&json!({
+                    "status": "valid", "file": name, "revision": revision, "problems": []
+                }))?;
             } else {
                 print(format!("{name}: valid"))?;
             }

@@ -92,9 +92,10 @@ pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failur
     change.write()?;
     if args.output.json {
         let kind = change.kind_of(&name);
-        return print_json(
-            &json!({ "id": name, "status": "added", "kind": kind, "file": change.path().display().to_string() }),
-        );
+        return print_json(&json!({
+            "id": name, "status": "added", "kind": kind,
+            "file": change.path().display().to_string()
+        }));
     }
     change.show()?;
     if wants_oauth {

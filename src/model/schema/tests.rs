@@ -4,7 +4,9 @@ use super::*;
 
 #[test]
 fn a_schema_is_its_text_and_parsed_once_while_it_is_looked_at() {
-    let value = json!({"type": "object", "description": "a \"{\" in a text", "properties": {"b": {}, "a": {}}});
+    let value = json!({
+        "type": "object", "description": "a \"{\" in a text", "properties": {"b": {}, "a": {}}
+    });
     let schema = Schema::new(&value).unwrap();
     assert_eq!(schema.text(), value.to_string());
     assert_eq!(serde_json::to_value(&schema).unwrap(), value);

@@ -14,11 +14,25 @@ fn pattern() -> impl Strategy<Value = &'static str> {
 
 fn condition() -> impl Strategy<Value = Value> {
     prop_oneof![
-        (select(vec!["eq", "neq", "lt", "gte", "exists"]), select(vec!["args.x", "args.y", "args.o.z"]), 0..4_i32)
-            .prop_map(|(op, path, value)| json!({"path": path, "op": op, "value": if op == "exists" { json!(value > 1) } else { json!(value) }})),
-        (select(vec!["in", "not_in"]), select(vec!["args.x", "args.y"])).prop_map(|(op, path)| json!({"path": path, "op": op, "value": [1, "s"]})),
-        select(vec!["args.x == 1", "has(args.y) && args.y > 1", "tool.class == \"read\"", "caller.role == \"agent\"", "args.x < args.y"])
-            .prop_map(|text| json!(text)),
+        (
+            select(vec!["eq", "neq", "lt", "gte", "exists"]),
+            select(vec!["args.x", "args.y", "args.o.z"]),
+            0..4_i32
+        )
+            .prop_map(|(op, path, value)| json!({
+                "path": path, "op": op,
+                "value": if op == "exists" { json!(value > 1) } else { json!(value) }
+            })),
+        (select(vec!["in", "not_in"]), select(vec!["args.x", "args.y"]))
+            .prop_map(|(op, path)| json!({"path": path, "op": op, "value": [1, "s"]})),
+        select(vec![
+            "args.x == 1",
+            "has(args.y) && args.y > 1",
+            "tool.class == \"read\"",
+            "caller.role == \"agent\"",
+            "args.x < args.y"
+        ])
+        .prop_map(|text| json!(text)),
     ]
 }
 
@@ -248,17 +262,29 @@ proptest! {
     fn unreadable_arguments_are_denied_by_every_policy(policy in policy(), path in select(PATHS)) {
         for args in [r#"{"x": 1, "x": 2}"#, r#"{"x": 1e999}"#, "[]", "1"] {
             let args = RawValue::from_string(args.to_owned()).unwrap();
-            let call = Call { tool: tool(path), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
-            prop_assert!(matches!(policy.decide(&call, &CounterValues::none()).verdict, Verdict::Deny(_)));
+            let call = Call {
+                tool: tool(path), args: &args, caller: CALLER,
+                now: "2026-11-21T10:00:00Z".parse().unwrap()
+            };
+            prop_assert!(matches!(
+                policy.decide(&call, &CounterValues::none()).verdict, Verdict::Deny(_)
+            ));
         }
         let large = format!(r#"{{"x": "{}"}}"#, "a".repeat(ARGS_BYTES_MAX));
         let args = RawValue::from_string(large).unwrap();
-        let call = Call { tool: tool(path), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
-        prop_assert!(matches!(policy.decide(&call, &CounterValues::none()).verdict, Verdict::Deny(_)));
+        let call = Call {
+            tool: tool(path), args: &args, caller: CALLER,
+            now: "2026-11-21T10:00:00Z".parse().unwrap()
+        };
+        prop_assert!(matches!(
+            policy.decide(&call, &CounterValues::none()).verdict, Verdict::Deny(_)
+        ));
     }
 
     #[test]
-    fn another_layer_never_opens(files in prop::collection::vec(file(), 2), args in args(), path in select(PATHS)) {
+    fn another_layer_never_opens(
+        files in prop::collection::vec(file(), 2), args in args(), path in select(PATHS)
+    ) {
         // A layer with a permission of its own can only be made stricter by another one. Without
         // one, the profile decided.
         let mut first = files[0].clone();
@@ -272,14 +298,22 @@ proptest! {
             Verdict::Ask(_) => 1,
             Verdict::Deny(_) => 2,
         };
-        let (one, both) = (load(&[first.to_string()]), load(&[first.to_string(), files[1].to_string()]));
+        let (one, both) = (
+            load(&[first.to_string()]), load(&[first.to_string(), files[1].to_string()])
+        );
         prop_assert!(rank(&both) >= rank(&one));
     }
 
     #[test]
-    fn a_misspelt_key_never_loads(file in file(), at in any::<prop::sample::Index>(), letter in "[a-z]") {
+    fn a_misspelt_key_never_loads(
+        file in file(), at in any::<prop::sample::Index>(), letter in "[a-z]"
+    ) {
         let text = serde_json::to_string_pretty(&file).unwrap();
-        let known = ["\"rules\"", "\"action\"", "\"when\"", "\"require\"", "\"limit\"", "\"path\"", "\"op\"", "\"window\"", "\"max\"", "\"cost\"", "\"default\"", "\"mode\"", "\"tools\"", "\"hide\"", "\"role\"", "\"applies_to\""];
+        let known = [
+            "\"rules\"", "\"action\"", "\"when\"", "\"require\"", "\"limit\"", "\"path\"", "\"op\"",
+            "\"window\"", "\"max\"", "\"cost\"", "\"default\"", "\"mode\"", "\"tools\"", "\"hide\"",
+            "\"role\"", "\"applies_to\""
+        ];
         let places: Vec<usize> = known.iter().flat_map(|key| text.match_indices(&format!("{key}:")).map(|(at, _)| at + 1).collect::<Vec<_>>()).collect();
         prop_assume!(!places.is_empty());
         let mut broken = text.clone();
@@ -288,7 +322,9 @@ proptest! {
     }
 
     #[test]
-    fn a_file_with_any_byte_changed_loads_or_has_problems(file in file(), at in any::<prop::sample::Index>(), byte in 0_u8..128, args in args()) {
+    fn a_file_with_any_byte_changed_loads_or_has_problems(
+        file in file(), at in any::<prop::sample::Index>(), byte in 0_u8..128, args in args()
+    ) {
         let mut text = serde_json::to_string_pretty(&file).unwrap().into_bytes();
         let at = at.index(text.len());
         text[at] = byte;

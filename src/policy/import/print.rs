@@ -145,7 +145,10 @@ fn scalar(text: &str) -> String {
     let quoted = serde_json::to_string(text).expect("a string can be written as JSON");
     // Control and direction characters are written as escapes.
     quoted.chars().fold(String::new(), |mut escaped, c| {
-        if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}') {
+        if c.is_control() || matches!(
+            c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        ) {
             let _ = write!(escaped, "\\u{:04x}", c as u32);
         } else {
             escaped.push(c);

@@ -16,7 +16,10 @@ fn charge() -> Value {
         "properties": {
             "amount": { "type": "integer" },
             "currency": { "type": "string" },
-            "card": { "type": "object", "properties": { "number": { "type": "string" } }, "required": ["number"] },
+            "card": {
+                "type": "object", "properties": { "number": { "type": "string" } },
+                "required": ["number"]
+            },
             "meta": { "type": "object", "additionalProperties": true },
         },
         "required": ["amount"],
@@ -158,7 +161,9 @@ fn findings_are_bounded() {
 #[test]
 fn a_schema_is_read_through_references_and_branches() {
     let schema = json!({
-        "$defs": { "p": { "properties": { "x": {}, "loop": { "$ref": "#/$defs/p" } }, "required": ["x"] } },
+        "$defs": { "p": {
+            "properties": { "x": {}, "loop": { "$ref": "#/$defs/p" } }, "required": ["x"]
+        } },
         "allOf": [{ "properties": { "a": { "$ref": "#/$defs/p" } }, "required": ["a"] }],
         "anyOf": [{ "properties": { "b": {} }, "required": ["b"] }, { "properties": { "c": {} } }],
     });

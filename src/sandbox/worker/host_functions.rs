@@ -32,9 +32,10 @@ mod tests {
         let module = super::module();
         assert!(module.is_ascii());
         assert!(
-            module.contains(
-                r#"  "discover": { __proto__: null, example: "{ query: \"x\", limit: 5 }", field: "query", isHandle: false },"#
-            ),
+            module.contains(concat!(
+                r#"  "discover": { __proto__: null, example: "{ query: \"x\", limit: 5 }", "#,
+                r#"field: "query", isHandle: false },"#
+            )),
             "{module}"
         );
         assert!(

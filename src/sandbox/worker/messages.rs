@@ -75,8 +75,8 @@ pub(super) fn args_too_large(path: &str, bytes: usize, bytes_max: u64) -> String
 /// The message of a call that cannot be issued because too many wait.
 pub(super) fn too_many_calls(calls_max: u64) -> String {
     format!(
-        "{calls_max} tool calls are waiting, which is the limit (`calls_queued_max`): await some of \
-        them, for example in chunks of 100"
+        "{calls_max} tool calls are waiting, which is the limit (`calls_queued_max`): await some \
+        of them, for example in chunks of 100"
     )
 }
 

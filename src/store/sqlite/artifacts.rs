@@ -23,13 +23,17 @@ const COLUMNS: &str =
 const USED: &str =
     "SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2";
 const OPEN: &str = "INSERT INTO artifacts
-    (id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at, whole)
+    (id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at,
+     whole)
     SELECT ?3, ?1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?2, ?11, 0
-    WHERE ?7 <= ?12 - (SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2)";
+    WHERE ?7 <= ?12 - (
+        SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2)";
 const PART: &str = "INSERT INTO artifact_parts (artifact, part, newlines_before, bytes)
     SELECT n, ?2, ?3, ?4 FROM artifacts WHERE id = ?1 AND whole = 0 AND expires_at > 0";
 const CLOSE: &str = "UPDATE artifacts SET whole = 1 WHERE id = ?1 AND whole = 0 AND expires_at > 0
-    AND bytes = (SELECT coalesce(sum(length(p.bytes)), 0) FROM artifact_parts p WHERE p.artifact = artifacts.n)";
+    AND bytes = (
+        SELECT coalesce(sum(length(p.bytes)), 0) FROM artifact_parts p
+        WHERE p.artifact = artifacts.n)";
 const REMOVE: &str =
     "UPDATE artifacts SET expires_at = 0 WHERE id = ?1 AND workspace_id = ?2 AND expires_at > ?3";
 const EXPIRED: &str = "SELECT n FROM artifacts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1";

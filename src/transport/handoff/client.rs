@@ -188,7 +188,10 @@ impl Conversation {
         for id in mem::take(&mut self.pending) {
             let message = "the server that had this request ended; what it did so far is in its \
                 tasks (`task_list`)";
-            let error = serde_json::json!({ "code": -32603, "message": message, "data": { "code": ErrorCode::ServerLost.as_str() } });
+            let error = serde_json::json!({
+                "code": -32603, "message": message,
+                "data": { "code": ErrorCode::ServerLost.as_str() }
+            });
             failures.extend_from_slice(
                 format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").as_bytes(),
             );

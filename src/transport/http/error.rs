@@ -140,8 +140,10 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> http::Response<Full<bytes::Bytes>> {
     tracing::error!("a handler panicked while it answered a request");
-    let body = json!({"error": {"code": ErrorCode::Internal.as_str(), "message": "the server failed while it worked \
-        on this request"}})
+    let body = json!({"error": {
+        "code": ErrorCode::Internal.as_str(),
+        "message": "the server failed while it worked on this request",
+    }})
     .to_string();
     let mut response = http::Response::new(Full::from(body));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

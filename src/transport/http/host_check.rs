@@ -155,7 +155,9 @@ pub(super) async fn check(
     match allowed.refuses(request.uri(), request.headers()) {
         None => next.run(request).await,
         Some((status, code, message, hint)) => {
-            tracing::warn!(%code, path = %request.uri().path(), "a request was refused by its host or origin");
+            tracing::warn!(
+                %code, path = %request.uri().path(), "a request was refused by its host or origin"
+            );
             if request.uri().path() == "/mcp" {
                 error::rpc(
                     status,

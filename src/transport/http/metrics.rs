@@ -5,7 +5,7 @@
 //! | `airlock_http_requests_total` | `route`, `status` | answers, by route and status |
 //! | `airlock_http_first_byte_seconds` | `route` | from the request's head to the answer's head |
 //! | `airlock_http_rate_limited_total` | | requests refused by `limits.requests_per_minute` |
-//! | `airlock_mcp_calls_total` | `tool`, `outcome` (`ok`, `error`, `refused`) | calls of the MCP tools |
+//! | `airlock_mcp_calls_total` | `tool`, `outcome` (`ok`, `error`, `refused`) | MCP calls |
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,11 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
     let route = route(request.uri().path());
     let started = Instant::now();
     let response = next.run(request).await;
-    counter!("airlock_http_requests_total", "route" => route, "status" => response.status().as_str().to_owned()).increment(1);
+    counter!(
+        "airlock_http_requests_total", "route" => route,
+        "status" => response.status().as_str().to_owned()
+    )
+    .increment(1);
     histogram!("airlock_http_first_byte_seconds", "route" => route).record(started.elapsed());
     response
 }

@@ -13,48 +13,53 @@ const NAMESPACE_CHARS_MAX: usize = 40;
 const INSTRUCTIONS: &str = "\
 Airlock runs TypeScript that you write, in an isolated sandbox. The code reaches the outside only \
     through `tools.*`.
-Prefer one program that discovers, calls, filters and joins over many single calls: only what you `return` comes back.
-1. `execute` with a short program: `const { bestPath, results } = await tools.discover(\"what you need\"); return results;`
+Prefer one program that discovers, calls, filters and joins over many single calls: only what \
+    you `return` comes back.
+1. `execute` with a short program: \
+    `const { bestPath, results } = await tools.discover(\"what you need\"); return results;`
 2. `execute` the work: call tools by their path, loop, combine, and `return` a small value.
-3. An answer with status `running` goes on without you: wait for it with `task_get {taskId, waitMs: 50000}`; `task_cancel` stops it.
+3. An answer with status `running` goes on without you: wait for it with \
+    `task_get {taskId, waitMs: 50000}`; `task_cancel` stops it.
 A failed program comes back with the line and column of your own source and a hint.";
 
 /// The description of `task_get`.
 pub(super) const TASK_GET: &str = "\
 Read a task: its status, result, error, logs and usage. `waitMs` (at most 50000) waits for its \
     end. A result larger than 1 MiB is read \
-in pieces: `resultOffset` and `resultLimit` in bytes of its JSON text; go on at \
+    in pieces: `resultOffset` and `resultLimit` in bytes of its JSON text; go on at \
     `resultPage.nextOffset`. Tasks are kept; the id stays valid.";
 
 /// The description of `task_list`.
 pub(super) const TASK_LIST: &str = "\
 List tasks, newest first, without code and results. Filter by `status`, `sessionId` or `metadata` \
-    (top-level keys with equal values); \
-go on with `cursor`.";
+    (top-level keys with equal values); go on with `cursor`.";
 
 /// The description of `task_cancel`.
 pub(super) const TASK_CANCEL: &str = "\
 Stop a task: its code ends, its calls are aborted, its pending approvals are void. What tools \
-    have done already stays done. \
-A task that has ended is returned as it is.";
+    have done already stays done. A task that has ended is returned as it is.";
 
 const EXECUTE: &str = "\
 Run TypeScript in an isolated sandbox and get back what it returns.
 
-Write the body of an async function: `return` gives the value, `await` works at the top level, types are fine. The value comes back as JSON; \
-`console.log` output comes back as `logs`. No imports, no fetch, no files, no process: the \
-    outside is `tools.*` only. Do not shadow `tools`.
+Write the body of an async function: `return` gives the value, `await` works at the top level, \
+    types are fine. The value comes back as JSON; `console.log` output comes back as `logs`. \
+    No imports, no fetch, no files, no process: the outside is `tools.*` only. Do not shadow \
+    `tools`.
 
 Work like this:
-1. Find: `return await tools.discover(\"open issues\", { limit: 5 });` gives paths, each with a `hint`, the call's TypeScript signature. \
-Also `tools.describe(path)`, `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`.
-2. Call by the hint: `await tools.<upstream>.<group>.<operation>({ … })`, or `tools[path](args)`. None or one object as argument.
-3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only what you need. \
-An answer over 8 MiB is a handle for `tools.artifacts.read`.
+1. Find: `return await tools.discover(\"open issues\", { limit: 5 });` gives paths, each with a \
+    `hint`, the call's TypeScript signature. Also `tools.describe(path)`, \
+    `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`.
+2. Call by the hint: `await tools.<upstream>.<group>.<operation>({ … })`, or \
+    `tools[path](args)`. None or one object as argument.
+3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only \
+    what you need. An answer over 8 MiB is a handle for `tools.artifacts.read`.
 
-A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be caught. Errors name the line of your source.
-Results over 1 MiB are read in pages with task_get. \
-A long task answers `running`: call task_get with its taskId and waitMs.";
+A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be \
+    caught. Errors name the line of your source.
+Results over 1 MiB are read in pages with task_get. A long task answers `running`: \
+    call task_get with its taskId and waitMs.";
 
 /// The description of `execute`, with the connected namespaces as far as they fit.
 pub(super) fn execute(namespaces: &[Namespace]) -> String {

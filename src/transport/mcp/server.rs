@@ -378,8 +378,11 @@ impl ServerHandler for Mcp {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    let notice = ServerNotification::ToolListChangedNotification(ToolListChangedNotification::default());
-                    if listeners.differs(&mut seen).await && context.sink().send(notice).await.is_err() {
+                    let notice = ToolListChangedNotification::default();
+                    let notice = ServerNotification::ToolListChangedNotification(notice);
+                    if listeners.differs(&mut seen).await
+                        && context.sink().send(notice).await.is_err()
+                    {
                         return Ok(());
                     }
                 }

@@ -317,7 +317,9 @@ async fn a_call_over_http_is_shown_with_where_it_goes() {
         "openapi": "3.0.0", "info": { "title": "things", "version": "1" },
         "paths": { "/things/{id}": { "delete": {
             "operationId": "dropThing", "description": "Drops p\u{430}ypal\u{202e} things.",
-            "parameters": [{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }],
+            "parameters": [{
+                "name": "id", "in": "path", "required": true, "schema": { "type": "string" }
+            }],
             "responses": { "204": { "description": "gone" } },
         } } },
     });

@@ -55,7 +55,9 @@ async fn one_task_never_has_all_places_of_an_upstream() {
     // Another upstream is another matter.
     tokio::select! {
         ended = &mut both => panic!("they are held: {ended:?}"),
-        told = returned(&server, "return (await tools.demo.add({ a: 1, b: 2 })).sum") => assert_eq!(told, 3),
+        told = returned(
+            &server, "return (await tools.demo.add({ a: 1, b: 2 })).sum"
+        ) => assert_eq!(told, 3),
     }
     assert_eq!(service.held.load(Ordering::SeqCst), 48, "the rest waits");
 }

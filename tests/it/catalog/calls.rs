@@ -91,11 +91,17 @@ async fn never(State((noticed, modern)): State<(Arc<Noticed>, bool)>, body: Stri
     match request["method"].as_str().unwrap_or_default() {
         "server/discover" if modern => result(
             &request,
-            json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": capabilities, "ttlMs": 0, "cacheScope": "private"}),
+            json!({
+                "resultType": "complete", "supportedVersions": ["2026-07-28"],
+                "capabilities": capabilities, "ttlMs": 0, "cacheScope": "private"
+            }),
         ),
         "initialize" if !modern => result(
             &request,
-            json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": {"name": "n", "version": "1"}}),
+            json!({
+                "protocolVersion": "2025-11-25", "capabilities": capabilities,
+                "serverInfo": {"name": "n", "version": "1"}
+            }),
         ),
         "tools/list" => one_tool(&request),
         "tools/call" => {
@@ -154,7 +160,12 @@ async fn a_server_that_asks_a_person_is_refused_with_what_it_asked() {
             let schema = json!({"type": "object", "properties": {"branch": {"type": "string"}}});
             let ask = json!({"method": "elicitation/create", "params": {"mode": "form", "message": "Which \
                 branch?", "requestedSchema": schema}});
-            result(request, json!({"resultType": "input_required", "requestState": "s", "inputRequests": {"q": ask}}))
+            result(
+                request,
+                json!({
+                    "resultType": "input_required", "requestState": "s", "inputRequests": {"q": ask}
+                })
+            )
         }
     })
     .await;
@@ -176,7 +187,9 @@ async fn what_a_tool_answers_is_learned_where_its_server_does_not_say() {
         Some("tools/list") => one_tool(request),
         _ => result(
             request,
-            json!({"content": [{"type": "text", "text": r#"{"items": [{"id": "abc-secret", "n": 1}], "next": null}"#}]}),
+            json!({"content": [{
+                "type": "text", "text": r#"{"items": [{"id": "abc-secret", "n": 1}], "next": null}"#
+            }]}),
         ),
     })
     .await;

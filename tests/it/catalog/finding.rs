@@ -49,7 +49,13 @@ async fn the_finding_functions_answer_in_the_shapes_of_the_contract() {
     let all = find(&catalog, "catalog.namespaces", json!({"limit": 1})).await;
     assert_eq!(
         all,
-        json!({"namespaces": [{"namespace": "demo", "toolCount": 8, "samplePaths": ["demo.add", "demo.big", "demo.crash"]}], "total": 2})
+        json!({
+            "namespaces": [{
+                "namespace": "demo", "toolCount": 8,
+                "samplePaths": ["demo.add", "demo.big", "demo.crash"]
+            }],
+            "total": 2
+        })
     );
 
     let first = find(&catalog, "catalog.tools", json!({"limit": 10})).await;
@@ -129,7 +135,10 @@ async fn host_functions_are_found_and_described_like_tools() {
         assert!(results.iter().any(|found| found["path"] == function.path), "{listed}");
     }
     let failed = catalog.find("describe", r#""tools.catalog.tolls""#, &open).await.unwrap();
-    insta::assert_snapshot!(failed.unwrap_err().to_string(), @r#"there is no tool `tools.catalog.tolls`, did you mean `tools.catalog.tools`?; find one with await tools.catalog.tools({ namespace: "catalog" })"#);
+    insta::assert_snapshot!(
+        failed.unwrap_err().to_string(),
+        @r#"there is no tool `tools.catalog.tolls`, did you mean `tools.catalog.tools`?; find one with await tools.catalog.tools({ namespace: "catalog" })"#
+    );
     catalog.shutdown().await;
 }
 
@@ -158,13 +167,25 @@ async fn the_errors_of_finding_are_enough_to_ask_right() {
     let failed = async |function: &str, args: &str| {
         catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string()
     };
-    insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @r#"`tools.discover`: there is no field `qeury`, did you mean `query`?; correct: await tools.discover({ query: "x" })"#);
-    insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#);
+    insta::assert_snapshot!(
+        failed("discover", r#"{"qeury": "x"}"#).await,
+        @r#"`tools.discover`: there is no field `qeury`, did you mean `query`?; correct: await tools.discover({ query: "x" })"#
+    );
+    insta::assert_snapshot!(
+        failed("discover", r#"{"query": "x", "limit": 500}"#).await,
+        @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#
+    );
     insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field \
         `cursor` must be the `nextCursor` of the page before, asked with the same `query` and \
         `namespace`");
-    insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
-    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`?; find one with await tools.discover("lst")"#);
+    insta::assert_snapshot!(
+        failed("describe", "{}").await,
+        @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#
+    );
+    insta::assert_snapshot!(
+        failed("describe", r#""demo.notes.lst""#).await,
+        @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`?; find one with await tools.discover("lst")"#
+    );
     catalog.shutdown().await;
 }
 
@@ -179,11 +200,20 @@ async fn a_namespace_that_is_not_there_is_a_fault_that_names_the_one_that_was_me
     };
     insta::assert_snapshot!(failed("discover", json!({"query": "add", "namespace": "gihub"})).await, @"there is no namespace `gihub`, did you mean \
         `github`?");
-    insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "github.note"})).await, @"there is no namespace `github.note`, did you mean `github.notes`?");
+    insta::assert_snapshot!(
+        failed("catalog.tools", json!({"namespace": "github.note"})).await,
+        @"there is no namespace `github.note`, did you mean `github.notes`?"
+    );
     insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "xyz"})).await, @"there \
         is no namespace `xyz`, there are `absent`, `github`, `shop`");
-    insta::assert_snapshot!(failed("describe", json!("github.notes")).await, @r#"there is no tool `github.notes`, it is a namespace; find one with await tools.catalog.tools({ namespace: "github.notes" })"#);
-    insta::assert_snapshot!(failed("describe", json!("tools.shop")).await, @r#"there is no tool `tools.shop`, it is a namespace; find one with await tools.catalog.tools({ namespace: "shop" })"#);
+    insta::assert_snapshot!(
+        failed("describe", json!("github.notes")).await,
+        @r#"there is no tool `github.notes`, it is a namespace; find one with await tools.catalog.tools({ namespace: "github.notes" })"#
+    );
+    insta::assert_snapshot!(
+        failed("describe", json!("tools.shop")).await,
+        @r#"there is no tool `tools.shop`, it is a namespace; find one with await tools.catalog.tools({ namespace: "shop" })"#
+    );
     // Of an upstream that has never answered nobody knows what is in it.
     for namespace in ["absent", "absent.notes", "Absent", ""] {
         find(&catalog, "discover", json!({"query": "add", "namespace": namespace})).await;
@@ -254,7 +284,10 @@ async fn a_path_that_is_written_as_code_leads_to_its_tool() {
         .await
         .unwrap()
         .unwrap_err();
-    insta::assert_snapshot!(wrong, @r#"there is no tool `tools["demo-up"].notes.ad`, did you mean `tools["demo-up"].notes.add`?; find one with await tools.discover("ad")"#);
+    insta::assert_snapshot!(
+        wrong,
+        @r#"there is no tool `tools["demo-up"].notes.ad`, did you mean `tools["demo-up"].notes.add`?; find one with await tools.discover("ad")"#
+    );
     catalog.shutdown().await;
 }
 
@@ -262,8 +295,14 @@ async fn a_path_that_is_written_as_code_leads_to_its_tool() {
 async fn an_answer_of_finding_beyond_four_mebibytes_is_refused_with_the_way_out() {
     let server = Scripted::start(|request| {
         let heavy = |number: usize| {
-            let schema = json!({"type": "object", "properties": {"a": {"type": "string", "description": "x".repeat(200 * 1024)}}});
-            json!({"name": format!("heavy_{number}"), "description": "y".repeat(100 * 1024), "inputSchema": schema})
+            let schema = json!({
+                "type": "object",
+                "properties": {"a": {"type": "string", "description": "x".repeat(200 * 1024)}}
+            });
+            json!({
+                "name": format!("heavy_{number}"), "description": "y".repeat(100 * 1024),
+                "inputSchema": schema
+            })
         };
         result(request, json!({"tools": (0..30).map(heavy).collect::<Vec<_>>()}))
     })

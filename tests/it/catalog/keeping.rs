@@ -188,14 +188,18 @@ async fn a_list_that_changes_all_the_time_is_read_and_written_seldom() {
             times.len()
         };
         let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
-        let tools = json!([{"name": "t", "description": format!("version {number}"), "inputSchema": {"type": "object"}}]);
+        let tools = json!([{
+            "name": "t", "description": format!("version {number}"),
+            "inputSchema": {"type": "object"}
+        }]);
         let list = json!({"jsonrpc": "2.0", "id": request["id"], "result": {"tools": tools}});
         // It takes its time, and says at once that there is another one.
         let slowly = futures::stream::once(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok::<_, std::io::Error>(format!("data: {changed}\n\ndata: {list}\n\n"))
         });
-        ([("content-type", "text/event-stream")], axum::body::Body::from_stream(slowly)).into_response()
+        ([("content-type", "text/event-stream")], axum::body::Body::from_stream(slowly))
+            .into_response()
     })
     .await;
     let catalog = keeping(vec![http("up", &server.url())], folder.path());

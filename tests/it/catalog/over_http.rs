@@ -17,9 +17,13 @@ use crate::support::upstream::{
 async fn a_server_of_the_modern_era_alone_is_spoken_with_over_http_too() {
     let server = Scripted::modern(|request| match request["method"].as_str() {
         Some("tools/list") => one_tool(request),
-        Some("tools/call") => {
-            result(request, json!({"resultType": "complete", "content": [], "structuredContent": request["params"]["name"]}))
-        }
+        Some("tools/call") => result(
+            request,
+            json!({
+                "resultType": "complete", "content": [],
+                "structuredContent": request["params"]["name"]
+            }),
+        ),
         _ => error(request, -32601, "no such method"),
     })
     .await;
@@ -108,8 +112,14 @@ async fn a_configured_secret_is_in_no_list_of_tools_however_it_is_written() {
     let server = Scripted::start(|request| match request["method"].as_str() {
         Some("tools/list") => {
             let told = "for tok/123456";
-            let schema = json!({"type": "object", "properties": {"a": {"enum": [told], "description": told}}, "title": told});
-            let tool = |name: &str| json!({"name": name, "title": told, "description": told, "inputSchema": schema, "outputSchema": schema});
+            let schema = json!({
+                "type": "object", "properties": {"a": {"enum": [told], "description": told}},
+                "title": told
+            });
+            let tool = |name: &str| json!({
+                "name": name, "title": told, "description": told, "inputSchema": schema,
+                "outputSchema": schema
+            });
             result(request, json!({"tools": [tool("t"), tool("tok/123456")]}))
         }
         _ => {
@@ -148,7 +158,12 @@ async fn a_configured_secret_is_in_no_list_of_tools_however_it_is_written() {
 async fn a_secret_of_the_address_is_in_no_error_and_no_answer() {
     let server = Scripted::start(|request| match request["method"].as_str() {
         Some("tools/list") => one_tool(request),
-        _ => result(request, json!({"content": [{"type": "text", "text": "unknown key tok-123456"}], "isError": true})),
+        _ => result(
+            request,
+            json!({
+                "content": [{"type": "text", "text": "unknown key tok-123456"}], "isError": true
+            }),
+        ),
     })
     .await;
     let catalog = started(vec![http("up", &format!("{}?api_key=tok-123456", server.url()))]).await;
@@ -236,7 +251,10 @@ async fn endless_pages_and_circles_end_with_a_note() {
 async fn giant_and_unfit_tools_are_cut_or_left_out_with_a_note() {
     let server = Scripted::start(|request| {
         let tool = |name: &str, description: &str, title: &str| {
-            json!({"name": name, "description": description, "inputSchema": {"type": "object", "title": title}})
+            json!({
+                "name": name, "description": description,
+                "inputSchema": {"type": "object", "title": title}
+            })
         };
         let tools = [
             tool("good", &"y".repeat(1_000_000), ""),
@@ -307,7 +325,9 @@ async fn an_upstream_that_asks_for_a_person_is_refused_and_the_error_says_so() {
             return one_tool(request);
         }
         let ask = json!({"jsonrpc": "2.0", "id": 77, "method": "elicitation/create",
-            "params": {"message": "sure?", "requestedSchema": {"type": "object", "properties": {}}}});
+        "params": {
+            "message": "sure?", "requestedSchema": {"type": "object", "properties": {}}
+        }});
         let fail = json!({"jsonrpc": "2.0", "id": request["id"],
             "result": {"content": [{"type": "text", "text": "nobody answered"}], "isError": true}});
         let event = |message: &Value| Ok::<_, std::io::Error>(format!("data: {message}\n\n"));
@@ -317,7 +337,8 @@ async fn an_upstream_that_asks_for_a_person_is_refused_and_the_error_says_so() {
             second
         });
         let stream = futures::StreamExt::chain(futures::stream::iter([first]), later);
-        ([("content-type", "text/event-stream")], axum::body::Body::from_stream(stream)).into_response()
+        ([("content-type", "text/event-stream")], axum::body::Body::from_stream(stream))
+            .into_response()
     })
     .await;
     let catalog = started(vec![http("up", &server.url())]).await;

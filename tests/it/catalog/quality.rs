@@ -17,7 +17,10 @@ const GITHUB: &str = "github";
 /// What is kept of an imported tool: name, title and the first line of its description.
 fn short(tool: &Tool) -> Value {
     let head = tool.description.lines().next().unwrap_or_default();
-    json!({"name": tool.name, "title": tool.title, "description": head, "inputSchema": {"type": "object"}})
+    json!({
+        "name": tool.name, "title": tool.title, "description": head,
+        "inputSchema": {"type": "object"}
+    })
 }
 
 /// GitHub as its description is imported; none where that cannot be had.

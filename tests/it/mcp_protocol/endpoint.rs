@@ -251,7 +251,10 @@ async fn a_silent_call_gets_its_first_byte_early_comments_after_and_the_answer_a
 #[tokio::test]
 async fn a_quick_call_is_answered_in_plain_json() {
     let server = Server::with(quick(), &Setup::default()).await;
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}});
+    let message = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}
+    });
     let reply = server.raw().modern(message).await;
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }

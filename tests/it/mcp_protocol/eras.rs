@@ -50,7 +50,10 @@ async fn legacy_sessions_of_both_revisions_are_served() {
         assert_eq!(greeting["capabilities"]["tools"]["listChanged"], true);
         let mut headers = JSON.to_vec();
         headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", version)]);
-        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}});
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}
+        });
         let result =
             raw.send("POST", "/mcp", &headers, call.to_string()).await.json()["result"].clone();
         assert_eq!(result["structuredContent"]["result"], 2);
@@ -109,8 +112,14 @@ async fn the_current_revision_needs_no_session_and_names_the_server() {
 async fn headers_that_contradict_the_body_are_refused() {
     let server = Server::start().await;
     let raw = server.raw();
-    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "1"}, "_meta": meta}});
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}
+    });
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "execute", "arguments": {"code": "1"}, "_meta": meta}
+    });
     for (method, name, version) in [
         ("tools/list", "execute", "2026-07-28"),
         ("tools/call", "task_get", "2026-07-28"),
@@ -139,7 +148,11 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
     let (session, _) = begin(&raw, "2025-11-25").await;
     let mut headers = JSON.to_vec();
     headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")]);
-    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(60000)}}}).to_string();
+    let call = json!({
+        "jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "execute", "arguments": {"code": sleep(60000)}}
+    })
+    .to_string();
     let lines: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let post = format!(
@@ -177,7 +190,11 @@ async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams
             read.contains("\r\n\r\n")
         })
         .await;
-    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(300)}}}).to_string();
+    let call = json!({
+        "jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "execute", "arguments": {"code": sleep(300)}}
+    })
+    .to_string();
     let post = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{call}", call.len());
     let answered = tokio::spawn({
         let raw = raw.clone();
@@ -279,8 +296,14 @@ async fn a_pipe_speaks_both_eras() {
     assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], 2);
 
     let mut pipe = Pipe::open().await;
-    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}, "_meta": meta}});
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}
+    });
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}, "_meta": meta}
+    });
     pipe.send(&call.to_string()).await;
     assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], 2);
 }
@@ -291,8 +314,14 @@ async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
     pipe.send(&hello("2025-11-25")).await;
     pipe.receive().await;
     pipe.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    pipe.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(60000)}}}).to_string())
-        .await;
+    pipe.send(
+        &json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "execute", "arguments": {"code": sleep(60000)}}
+        })
+        .to_string(),
+    )
+    .await;
     let below = pipe.below.clone();
     until("the task is recorded", || below.tasks().len() == 1).await;
     pipe.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
@@ -303,7 +332,10 @@ async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
 #[tokio::test]
 async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() {
     let call = |id: u32, code: &str| {
-        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {}
+        });
         let params = json!({"name": "execute", "arguments": {"code": code}, "_meta": meta});
         json!({"method": "tools/call", "params": params, "jsonrpc": "2.0", "id": id}).to_string()
     };
@@ -449,7 +481,12 @@ async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
                 (Box::new(child.stdin.take().unwrap()), Box::new(child.stdout.take().unwrap()));
         }
         drop(command);
-        let call = |id: u32, code: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": code}}});
+        let call = |id: u32, code: &str| {
+            json!({
+                "jsonrpc": "2.0", "id": id, "method": "tools/call",
+                "params": {"name": "execute", "arguments": {"code": code}}
+            })
+        };
         let lines = [
             hello("2025-11-25"),
             call(1, "return 0").to_string(),

@@ -247,7 +247,10 @@ async fn null_counts_as_left_out_and_a_whole_number_as_an_integer() {
 #[tokio::test]
 async fn an_unknown_tool_is_a_protocol_error_that_names_the_tools() {
     let server = Server::start().await;
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "exec", "arguments": {}}});
+    let message = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "exec", "arguments": {}}
+    });
     let error = server.raw().modern(message).await.json()["error"].clone();
     assert_eq!(error["code"], -32602);
     assert!(error["message"].as_str().unwrap().contains("`exec`"), "{error}");
@@ -289,7 +292,9 @@ async fn a_result_over_one_mebibyte_is_told_and_read_in_pages() {
     let mut whole = String::new();
     let mut offset = json!(0);
     while !offset.is_null() {
-        let arguments = json!({"taskId": structured["taskId"], "resultOffset": offset, "resultLimit": 1_000_000});
+        let arguments = json!({
+            "taskId": structured["taskId"], "resultOffset": offset, "resultLimit": 1_000_000
+        });
         let answer = raw.call("task_get", arguments).await;
         let page = answer["structuredContent"]["resultPage"].clone();
         let next = format!("\"resultOffset\":{}", page["nextOffset"]);

@@ -221,7 +221,9 @@ fn calls() -> Vec<(&'static str, Value, &'static str)> {
         ("github.repos.delete", repo(json!({})), "repos/delete"),
         (
             "github.gists.create",
-            json!({"body": {"description": "d", "public": true, "files": {"a.md": {"content": "# a"}}}}),
+            json!({"body": {
+                "description": "d", "public": true, "files": {"a.md": {"content": "# a"}}
+            }}),
             "gists/create",
         ),
     ]

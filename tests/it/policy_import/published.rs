@@ -31,7 +31,10 @@ async fn ten_calls_in_sixty_seconds_with_required_arguments() {
     ];
     for (text, upstream, tool, args, required) in table {
         for mut judge in both(Dialect::Intercept, text, upstream).await {
-            let schema = json!({ "type": "object", "properties": { required: { "type": "string" } }, "required": [required] });
+            let schema = json!({
+                "type": "object", "properties": { required: { "type": "string" } },
+                "required": [required]
+            });
             judge.schemas.insert(tool.into(), Schema::new(&schema).unwrap());
             let mut without = args.clone();
             without.as_object_mut().unwrap().remove(required);

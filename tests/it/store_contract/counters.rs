@@ -104,7 +104,10 @@ pub(super) async fn a_fixed_window_begins_anew_at_its_edge(store: Shared) {
     held(store.reserve(later(29), &[hold("k", 1)]).await.unwrap());
     let refused = store.reserve(later(29), &[hold("k", 1)]).await.unwrap();
     assert!(
-        matches!(refused, Reserved::Exceeded { retry_after: Some(wait), .. } if wait == Duration::from_secs(1)),
+        matches!(
+            refused,
+            Reserved::Exceeded { retry_after: Some(wait), .. } if wait == Duration::from_secs(1)
+        ),
         "{refused:?}"
     );
     held(store.reserve(later(30), &[hold("k", 1)]).await.unwrap());

@@ -70,7 +70,9 @@ pub(super) async fn lists_filter_by_status_and_session(store: Shared) {
 }
 
 pub(super) async fn lists_filter_by_metadata_as_values(store: Shared) {
-    let values = json!([1, 1.5, "1", true, null, [1, 2], {"a": 1, "b": {"c": []}}, "", 12345678901234567890u64, -1]);
+    let values = json!([
+        1, 1.5, "1", true, null, [1, 2], {"a": 1, "b": {"c": []}}, "", 12345678901234567890u64, -1
+    ]);
     let mut ids = Vec::new();
     for value in values.as_array().unwrap() {
         let metadata = object(json!({"key": value, "also": "x"}));

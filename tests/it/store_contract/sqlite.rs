@@ -267,7 +267,9 @@ proptest! {
     /// Whatever happens to a few tasks, in batches of whatever size, SQLite answers as the store in
     /// memory does.
     #[test]
-    fn any_history_reads_as_if_written_one_by_one(steps in prop::collection::vec((0usize..6, 0u8..7, any::<bool>()), 1..60)) {
+    fn any_history_reads_as_if_written_one_by_one(steps in prop::collection::vec(
+        (0usize..6, 0u8..7, any::<bool>()), 1..60
+    )) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(same_answers(&steps));
     }
@@ -286,7 +288,9 @@ async fn same_answers(steps: &[(usize, u8, bool)]) {
             0 => {
                 let expected = model.create_task(task.clone()).await;
                 let written = store.create_task(task.clone());
-                waiting.push(async move { assert_eq!(format!("{:?}", written.await), format!("{expected:?}")) }.boxed());
+                waiting.push(async move { assert_eq!(
+                    format!("{:?}", written.await), format!("{expected:?}")
+                ) }.boxed());
                 continue;
             }
             1 => end(id, TaskStatus::Completed, Some(format!("\"{}\"", "x".repeat(n * 100_000)))),

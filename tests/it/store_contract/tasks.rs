@@ -189,9 +189,10 @@ pub(super) async fn an_ended_task_never_changes(store: Shared) {
 
 pub(super) async fn a_change_of_no_task_is_a_conflict(store: Shared) {
     let id = TaskId::new();
-    assert!(
-        matches!(store.change_task(end(id, TaskStatus::Failed, None)).await, Err(StoreError::Conflict(task)) if task == id)
-    );
+    assert!(matches!(
+        store.change_task(end(id, TaskStatus::Failed, None)).await,
+        Err(StoreError::Conflict(task)) if task == id
+    ));
     assert!(store.task("local", id).await.unwrap().is_none());
 }
 

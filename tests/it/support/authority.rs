@@ -121,9 +121,10 @@ impl Authority {
 }
 
 async fn resource(State(office): State<Office>) -> Json<Value> {
-    Json(
-        json!({"resource": format!("{}/mcp", office.url), "authorization_servers": [office.url], "scopes_supported": ["notes"]}),
-    )
+    Json(json!({
+        "resource": format!("{}/mcp", office.url), "authorization_servers": [office.url],
+        "scopes_supported": ["notes"]
+    }))
 }
 
 async fn metadata(State(office): State<Office>) -> Json<Value> {
@@ -148,7 +149,12 @@ async fn register(State(office): State<Office>, Json(client): Json<Value>) -> Re
     let mut ledger = office.ledger.lock();
     let redirects = client["redirect_uris"].clone();
     ledger.registered.push(client);
-    (StatusCode::CREATED, Json(json!({"client_id": "client-1", "client_secret": "sec-client-1234", "redirect_uris": redirects})))
+    (
+        StatusCode::CREATED,
+        Json(json!({
+            "client_id": "client-1", "client_secret": "sec-client-1234", "redirect_uris": redirects
+        })),
+    )
         .into_response()
 }
 
@@ -199,7 +205,9 @@ async fn token(State(office): State<Office>, body: String) -> Response {
     let (access, refresh) =
         (format!("at-{:08}", ledger.granted), format!("rt-{:08}", ledger.granted));
     ledger.access.insert(access.clone());
-    let mut granted = json!({"access_token": access, "token_type": "Bearer", "expires_in": ledger.lasts.unwrap_or(3600)});
+    let mut granted = json!({
+        "access_token": access, "token_type": "Bearer", "expires_in": ledger.lasts.unwrap_or(3600)
+    });
     if fields["grant_type"] != "client_credentials" {
         ledger.refresh.insert(refresh.clone());
         granted["refresh_token"] = refresh.into();
@@ -232,7 +240,10 @@ async fn mcp(State(office): State<Office>, headers: HeaderMap, body: String) -> 
         return challenge(State(office)).await;
     }
     let request: Value = serde_json::from_str(&body).unwrap();
-    let info = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "notes", "version": "1"}});
+    let info = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+        "serverInfo": {"name": "notes", "version": "1"}
+    });
     match request["method"].as_str() {
         _ if request.get("id").is_none() => StatusCode::ACCEPTED.into_response(),
         Some("initialize") => result(&request, info),

@@ -94,7 +94,10 @@ impl Raw {
 
     /// Calls a tool in the current revision; the result.
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
-        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+        let message = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments}
+        });
         let reply = self.modern(message).await;
         let answer = reply.json();
         assert!(answer["result"].is_object(), "{reply:?}");

@@ -126,7 +126,11 @@ pub(crate) fn mcp_options() -> McpOptions {
 
 /// Writes a list of so many tools for the demo upstream's `--offer`.
 pub(crate) fn offer(file: &Path, tools: usize) {
-    let tool = |number: usize| json!({"name": format!("tool_{number}"), "inputSchema": {"type": "object"}});
+    let tool = |number: usize| {
+        json!({
+            "name": format!("tool_{number}"), "inputSchema": {"type": "object"}
+        })
+    };
     let tools: Vec<_> = (0..tools).map(tool).collect();
     std::fs::write(file, json!(tools).to_string()).unwrap();
 }

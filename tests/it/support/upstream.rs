@@ -269,9 +269,9 @@ pub(crate) fn result(request: &Value, result: Value) -> Response {
 
 /// A JSON-RPC error.
 pub(crate) fn error(request: &Value, code: i32, message: &str) -> Response {
-    reply(
-        &json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}}),
-    )
+    reply(&json!({
+        "jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}
+    }))
 }
 
 /// Any text as the body of a 200, said to be JSON.

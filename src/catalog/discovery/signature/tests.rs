@@ -30,7 +30,10 @@ fn a_hint_is_the_call_in_one_line() {
     let sum = tool(
         "get-sum",
         "",
-        json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}),
+        json!({
+            "type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
+            "required": ["a", "b"]
+        }),
         Some(json!({"type": "object", "properties": {"sum": {"type": "number"}}})),
     );
     assert_eq!(
@@ -57,11 +60,15 @@ fn a_hint_is_the_call_in_one_line() {
             "(args?: { a?: string | null })",
         ),
         (
-            json!({"properties": {"a": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}}}}),
+            json!({"properties": {"a": {
+                "type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}
+            }}}),
             "(args?: { a?: (string | number)[] })",
         ),
         (
-            json!({"properties": {"a": {"prefixItems": [{"type": "string"}, {}], "type": "array"}}}),
+            json!({"properties": {"a": {
+                "prefixItems": [{"type": "string"}, {}], "type": "array"
+            }}}),
             "(args?: { a?: [string, unknown] })",
         ),
         (
@@ -69,11 +76,15 @@ fn a_hint_is_the_call_in_one_line() {
             r#"(args?: { "a-b"?: unknown; c?: "k" })"#,
         ),
         (
-            json!({"properties": {"a": {"allOf": [{"properties": {"x": {"type": "string"}}}, {"properties": {"y": {"type": "string"}}}]}}}),
+            json!({"properties": {"a": {"allOf": [
+                {"properties": {"x": {"type": "string"}}}, {"properties": {"y": {"type": "string"}}}
+            ]}}}),
             "(args?: { a?: { x?: string } & { y?: string } })",
         ),
         (
-            json!({"properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}}),
+            json!({
+                "properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}
+            }),
             "(args?: { a?: number })",
         ),
         (json!({"properties": {"a": {"$ref": "https://x.example/s"}}}), "(args?: { a?: unknown })"),
@@ -136,14 +147,18 @@ fn a_declaration_tells_everything_and_names_what_recurs() {
                 "Node": {
                     "description": "One node",
                     "type": "object",
-                    "properties": {"value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
+                    "properties": {
+                        "value": {"type": "integer"},
+                        "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}
+                    },
                     "required": ["value"],
                 },
             },
         }),
-        Some(
-            json!({"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"]}),
-        ),
+        Some(json!({
+            "type": "object", "properties": {"id": {"type": "string", "format": "uuid"}},
+            "required": ["id"]
+        })),
     );
     insta::assert_snapshot!(declaration(&tree, ""), @r###"
 declare const tools: {
@@ -290,7 +305,10 @@ fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_t
     let expected = "tools.up.issues.create(args: { owner: string; repo: string; body: { title: \
         string | number /* and 40 more */ } /* and 1 more */ }): Promise<object>";
     assert_eq!(&*hint(&create, ""), expected);
-    let optional = json!({"properties": {"body": {"type": "object", "properties": many("setting")}}, "required": ["body"]});
+    let optional = json!({
+        "properties": {"body": {"type": "object", "properties": many("setting")}},
+        "required": ["body"]
+    });
     let expected = "tools.up.t(args: { body: { setting0?: string | null; setting1?: string | \
         null; setting10?: string | null /* and 37 more */ } }): Promise<unknown>";
     assert_eq!(hint_of(optional), expected.replace("setting10", "setting2"));
@@ -304,12 +322,28 @@ fn declarations_of_schemas_that_refer_to_themselves_everywhere_are_bounded() {
     let names: Vec<String> = (0..5_000).map(|at| format!("f{at}")).collect();
     let began = std::time::Instant::now();
     for schema in [
-        json!({"type": "object", "properties": many(5_000, &|_| json!({"$ref": "#"})), "required": names}),
-        json!({"properties": many(3_000, &|_| json!({"$ref": "#/$defs/c"})), "$defs": {"c": {"const": "x".repeat(100_000)}}}),
-        json!({"properties": many(3_000, &|_| json!({"$ref": "#/$defs/e"})), "$defs": {"e": {"enum": names}}}),
-        json!({"$ref": "#/$defs/f0", "$defs": many(3_000, &|at| json!({"allOf": [{"$ref": format!("#/$defs/f{}", at + 1)}]}))}),
-        json!({"properties": many(3_000, &|at| json!({"$ref": format!("#/$defs/{}", "-".repeat(at % 50) + "a")})),
-            "$defs": (0..50).map(|at| ("-".repeat(at) + "a", json!({"type": vec!["object"; 9]}))).collect::<serde_json::Map<_,
+        json!({
+            "type": "object", "properties": many(5_000, &|_| json!({"$ref": "#"})),
+            "required": names
+        }),
+        json!({
+            "properties": many(3_000, &|_| json!({"$ref": "#/$defs/c"})),
+            "$defs": {"c": {"const": "x".repeat(100_000)}}
+        }),
+        json!({
+            "properties": many(3_000, &|_| json!({"$ref": "#/$defs/e"})),
+            "$defs": {"e": {"enum": names}}
+        }),
+        json!({
+            "$ref": "#/$defs/f0",
+            "$defs": many(3_000, &|at| json!({"allOf": [{"$ref": format!("#/$defs/f{}", at + 1)}]}))
+        }),
+        json!({"properties": many(
+            3_000, &|at| json!({"$ref": format!("#/$defs/{}", "-".repeat(at % 50) + "a")})
+        ),
+            "$defs": (0..50).map(|at| (
+                "-".repeat(at) + "a", json!({"type": vec!["object"; 9]})
+            )).collect::<serde_json::Map<_,
             _>>()}),
     ] {
         let hostile = tool("t", "", schema.clone(), Some(schema));

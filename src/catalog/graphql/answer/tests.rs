@@ -97,7 +97,10 @@ fn the_value_under_the_field_is_the_answer_as_it_came() {
 #[test]
 fn errors_are_told_with_words_code_and_place() {
     let body = json!({"data": {"order": null}, "errors": [
-        {"message": "Not found", "path": ["order", "items", 0, "sku"], "extensions": {"code": "NOT_FOUND"}},
+        {
+            "message": "Not found", "path": ["order", "items", 0, "sku"],
+            "extensions": {"code": "NOT_FOUND"}
+        },
         {"message": "Slow", "type": "LATE"},
     ]});
     let error = unwrapped(200, &body.to_string(), true).unwrap_err().error;

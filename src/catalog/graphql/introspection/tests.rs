@@ -28,7 +28,10 @@ fn every_question_is_graphql_and_asks_for_less_than_the_one_before() {
 
 #[test]
 fn types_are_read_with_their_lists_and_defaults() {
-    let ty = json!({"kind": "NON_NULL", "ofType": {"kind": "LIST", "ofType": {"kind": "NON_NULL", "ofType": scalar("Int")}}});
+    let ty = json!({
+        "kind": "NON_NULL",
+        "ofType": {"kind": "LIST", "ofType": {"kind": "NON_NULL", "ofType": scalar("Int")}}
+    });
     let types = json!([
         {"kind": "OBJECT", "name": "Query", "fields": [{"name": "a", "type": ty, "isDeprecated": true, "args": [
             {"name": "x", "type": {"kind": "ENUM", "name": "E"}, "defaultValue": "B"}]}]},
@@ -119,18 +122,29 @@ fn told_type() -> impl Strategy<Value = Value> {
     let field = (name.clone(), reference, prop::collection::vec(value.clone(), 0..3))
         .prop_map(|(name, ty, args)| json!({"name": name, "type": ty, "args": args}));
     let named = name.clone().prop_map(|name| json!({ "name": name }));
-    (kind, name, prop::collection::vec(field, 0..4), prop::collection::vec(value, 0..4), prop::collection::vec(named, 0..4)).prop_map(
-        |(kind, name, fields, inputs, names)| {
-            json!({"kind": kind, "name": name, "fields": fields, "inputFields": inputs, "enumValues": names, "possibleTypes": names})
-        },
+    (
+        kind,
+        name,
+        prop::collection::vec(field, 0..4),
+        prop::collection::vec(value, 0..4),
+        prop::collection::vec(named, 0..4),
     )
+        .prop_map(|(kind, name, fields, inputs, names)| {
+            json!({
+                "kind": kind, "name": name, "fields": fields, "inputFields": inputs,
+                "enumValues": names, "possibleTypes": names
+            })
+        })
 }
 
 proptest! {
     #[test]
     fn no_answer_makes_reading_panic(types in prop::collection::vec(told_type(), 0..10)) {
         let schema = read(&answer(json!(types))).unwrap();
-        for tool in tools::offer(&schema, &crate::catalog::upstream::import_job::CancelToken::after(std::time::Duration::from_secs(60))).unwrap().tools {
+        for tool in tools::offer(
+            &schema,
+            &crate::catalog::upstream::import_job::CancelToken::after(std::time::Duration::from_secs(60))
+        ).unwrap().tools {
             let value = Value::Object(tool.input_schema);
             prop_assert!(jsonschema::validator_for(&value).is_ok(), "{}", value);
         }

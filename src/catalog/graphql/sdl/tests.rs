@@ -126,7 +126,9 @@ proptest! {
 
     #[test]
     fn any_tangle_of_types_makes_tools_that_are_taken(
-        types in prop::collection::vec(prop::collection::vec((0u8..8, 0u8..4, any::<bool>()), 1..6), 1..8),
+        types in prop::collection::vec(
+            prop::collection::vec((0u8..8, 0u8..4, any::<bool>()), 1..6), 1..8
+        ),
     ) {
         // Types that refer to each other in all ways, as objects, interfaces, inputs and unions.
         let count = types.len();
@@ -134,17 +136,23 @@ proptest! {
             let fields: String = fields.iter().enumerate().map(|(n, (to, form, arg))| {
                 let to = usize::from(*to) % (count + 1);
                 let named = if to == count { "String".to_owned() } else { format!("T{to}") };
-                let ty = [named.clone(), format!("{named}!"), format!("[{named}]"), format!("[{named}!]!")][usize::from(*form)].clone();
+                let ty = [
+                    named.clone(), format!("{named}!"), format!("[{named}]"), format!("[{named}!]!")
+                ][usize::from(*form)].clone();
                 let arg = if *arg { format!("(x: I{to} = {{}}, y: Int!)") } else { String::new() };
                 format!("f{n}{arg}: {ty} ")
             }).collect();
             let kind = if at % 3 == 2 { "interface" } else { "type" };
-            format!("{kind} T{at} {{ {fields} }} input I{at} {{ a: I{} b: [I{at}] }} ", (at + 1) % count)
+            format!(
+                "{kind} T{at} {{ {fields} }} input I{at} {{ a: I{} b: [I{at}] }} ", (at + 1) % count
+            )
         }).collect();
         let text = format!("type Query {{ q: T0 u: U back: Query }} union U = T0 {text} input \
             I{count} {{ a: Int }}");
         let schema = read(&text).unwrap();
-        let offer = tools::offer(&schema, &CancelToken::after(std::time::Duration::from_secs(60))).unwrap();
+        let offer = tools::offer(
+            &schema, &CancelToken::after(std::time::Duration::from_secs(60))
+        ).unwrap();
         prop_assert_eq!(offer.tools.len(), 2);
         for tool in offer.tools {
             let value = serde_json::Value::Object(tool.input_schema);

@@ -302,7 +302,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_taken_is_one_valid_root_field(pieces in prop::collection::vec(piece(), 0..24), glue in "[ ,\n]{0,1}") {
+    fn whatever_is_taken_is_one_valid_root_field(
+        pieces in prop::collection::vec(piece(), 0..24), glue in "[ ,\n]{0,1}"
+    ) {
         let text = pieces.join(if glue.is_empty() { " " } else { &glue });
         if let Ok(selection) = rebuilt(&schema(), &name("Repository"), &text)
             && let Err(document) = is_one_root_field(selection) {

@@ -42,7 +42,9 @@ fn a_number_that_javascript_would_round_stays_a_text() {
 
 #[test]
 fn several_blocks_come_as_they_are() {
-    let blocks = json!([{"type": "text", "text": "a"}, {"type": "image", "data": "AA==", "mimeType": "image/png"}]);
+    let blocks = json!([
+        {"type": "text", "text": "a"}, {"type": "image", "data": "AA==", "mimeType": "image/png"}
+    ]);
     assert_eq!(unwrapped(json!({"content": blocks})), Ok(blocks));
 }
 

@@ -60,7 +60,9 @@ async fn requests_that_are_answered_or_withdrawn_are_not_owed() {
         if id % 2 == 0 {
             guarded.send(answer(id)).await.unwrap();
         } else {
-            let withdrawn = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+            let withdrawn = json!({
+                "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}
+            });
             server.write_all(&line(&withdrawn)).await.unwrap();
             assert!(guarded.receive().await.is_some());
         }
@@ -108,7 +110,9 @@ async fn a_message_that_is_not_taken_in_time_ends_the_connection_with_the_limit(
 #[tokio::test]
 async fn an_id_is_bounded_and_a_refusal_does_not_repeat_what_was_said_at_length() {
     let (mut guarded, mut server, close_reason) = connected(1 << 16, OWED_MAX, TAKE_MAX);
-    let refusal = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "x".repeat(10_000)}});
+    let refusal = json!({
+        "jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "x".repeat(10_000)}
+    });
     guarded.send(serde_json::from_value(refusal).unwrap()).await.unwrap();
     let mut written = vec![0; 1 << 16];
     let length = server.read(&mut written).await.unwrap();

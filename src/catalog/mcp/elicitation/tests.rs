@@ -4,7 +4,9 @@ use super::*;
 
 #[test]
 fn a_question_is_told_with_its_words_and_its_fields() {
-    let form = json!({"message": "Which\nbranch?", "requestedSchema": {"properties": {"branch": {}, "force": {}}}});
+    let form = json!({
+        "message": "Which\nbranch?", "requestedSchema": {"properties": {"branch": {}, "force": {}}}
+    });
     assert_eq!(
         asked("elicitation/create", &form),
         r#"it asked a person: "Which branch?" (fields `branch`, `force`)"#

@@ -65,7 +65,13 @@ fn an_answer_is_the_value_it_holds() {
             "text/event-stream",
             ": hello\n\nevent: add\nid: 7\ndata: {\"a\":\ndata: 1}\n\ndata: [DONE]\r\n\r\nretry: \
             5\n\ndata: tail",
-            json!({"items": [{"event": "add", "id": "7", "data": {"a": 1}}, {"data": "[DONE]"}, {"data": "tail"}], "truncated": false}),
+            json!({
+                "items": [
+                    {"event": "add", "id": "7", "data": {"a": 1}}, {"data": "[DONE]"},
+                    {"data": "tail"}
+                ],
+                "truncated": false
+            }),
         ),
     ] {
         assert_eq!(got(LIST, (status, kind, body), false), Ok(expected), "{kind} {body}");
@@ -98,7 +104,10 @@ fn status_and_headers_come_along_when_asked_for() {
     let answer = answered(LIST, (200, &headers, Bytes::from_static(b"[1]"), false), true).unwrap();
     assert_eq!(
         answer,
-        json!({"status": 200, "headers": {"content-type": "application/json", "link": "<https://h/?page=2>; rel=\"next\"", "x-many": "a, b"},
+        json!({"status": 200, "headers": {
+            "content-type": "application/json", "link": "<https://h/?page=2>; rel=\"next\"",
+            "x-many": "a, b"
+        },
             "body": [1]})
     );
 }

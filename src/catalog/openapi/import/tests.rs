@@ -115,7 +115,10 @@ fn arguments_are_the_parameters_by_name_and_the_body_apart() {
     let photos = input(&zoo, "animals.addPhotos");
     assert!(accepts(
         &photos,
-        &json!({"id": "a", ";size": "b", "body": {"caption": "c", "photos": [{"base64": "AA=="}, "text"]}})
+        &json!({
+            "id": "a", ";size": "b",
+            "body": {"caption": "c", "photos": [{"base64": "AA=="}, "text"]}
+        })
     ));
     assert!(!accepts(
         &photos,
@@ -222,7 +225,10 @@ fn what_3_0_said_in_its_own_way_is_said_in_todays() {
             "b": {"type": "string", "enum": ["x"], "nullable": true},
             "c": {"nullable": true, "allOf": [{"$ref": "#/components/schemas/C"}]},
             "d": {"type": "array", "items": [{"type": "string"}]},
-            "e": {"type": "nonsense", "required": true, "enum": [], "minLength": -1, "pattern": "(", "oneOf": []},
+            "e": {
+                "type": "nonsense", "required": true, "enum": [], "minLength": -1, "pattern": "(",
+                "oneOf": []
+            },
             "f": {"$ref": "#/components/schemas/C", "nullable": true},
             "g": {"type": "string", "pattern": "^[a-z]+$"},
         }}}}}}}},
@@ -266,9 +272,14 @@ fn a_schema_that_is_too_large_says_less_before_its_tool_is_left_out() {
     let post = |properties: &Map<String, Value>| {
         let schema = json!({"type": "object", "properties": properties});
         let content = json!({"application/json": {"schema": schema}});
-        json!({"post": {"requestBody": {"content": content}, "responses": {"200": {"content": content}}}})
+        json!({"post": {
+            "requestBody": {"content": content}, "responses": {"200": {"content": content}}
+        }})
     };
-    let document = json!({"openapi": "3.1.0", "servers": [{"url": "https://h.example"}], "paths": {"/large": post(&properties), "/huge": post(&huge)}});
+    let document = json!({
+        "openapi": "3.1.0", "servers": [{"url": "https://h.example"}],
+        "paths": {"/large": post(&properties), "/huge": post(&huge)}
+    });
     let imported = read(&document);
     assert_eq!(names_of(&imported), ["large.post"]);
     let schema = input(&imported, "large.post");
@@ -367,19 +378,30 @@ proptest! {
     #[test]
     fn no_description_does_harm(
         version in prop::sample::select(vec!["3.0.1", "3.1.0", "2.0"]),
-        operations in prop::collection::vec((prop::sample::select(vec!["get", "post", "put"]), ".{0,10}", anything(), anything(), anything()), 1..4),
+        operations in prop::collection::vec(
+            (
+                prop::sample::select(vec!["get", "post", "put"]), ".{0,10}", anything(), anything(),
+                anything()
+            ),
+            1..4
+        ),
         components in anything(),
         servers in anything(),
     ) {
         let key = if version == "2.0" { "swagger" } else { "openapi" };
         let mut paths = Map::new();
         for (method, path, parameters, body, responses) in operations {
-            let operation = json!({"parameters": parameters, "requestBody": body, "responses": responses, "tags": [path]});
+            let operation = json!({
+                "parameters": parameters, "requestBody": body, "responses": responses,
+                "tags": [path]
+            });
             paths.insert(format!("/{path}/{{x}}"), json!({method: operation}));
         }
         let document = json!({key: version, "paths": paths, "components": {"schemas": {"A": components}}, "definitions": components,
             "parameters": components, "servers": servers});
-        let setting = Setting { base: Some(Url::parse("https://h.example/base").unwrap()), ..Setting::default() };
+        let setting = Setting {
+            base: Some(Url::parse("https://h.example/base").unwrap()), ..Setting::default()
+        };
         let imported = import(document.to_string().as_bytes(), &setting).unwrap();
         prop_assert!(imported.tools.len() <= 3);
         for tool in imported.tools {
@@ -393,7 +415,10 @@ proptest! {
             }
             // Whatever is given, the request stays below the base.
             let plan = &imported.plans[&tool.name];
-            for value in [json!("../../x"), json!(".."), json!("a/b?c#d"), json!(["."]), json!({"a": ".."}), json!(7)] {
+            for value in [
+                json!("../../x"), json!(".."), json!("a/b?c#d"), json!(["."]), json!({"a": ".."}),
+                json!(7)
+            ] {
                 let names = tool.input_schema["properties"].as_object().unwrap().keys();
                 let args = names.map(|name| (name.clone(), value.clone())).collect();
                 if let Ok((request, _)) = super::super::request::request(plan, args) {
@@ -415,9 +440,18 @@ fn thousands_of_operations_that_refer_to_one_large_schema_do_not_each_find_out_t
         json!({"type": "object", "properties": {"one": {"$ref": "#/components/schemas/Large"}}});
     let paths: Map<String, Value> = (0..10_000)
         .map(|at| {
-            let schema = if at % 2 == 0 { json!({"$ref": "#/components/schemas/Large"}) } else { wrapped.clone() };
+            let schema = if at % 2 == 0 {
+                json!({"$ref": "#/components/schemas/Large"})
+            } else {
+                wrapped.clone()
+            };
             let content = json!({"application/json": {"schema": schema}});
-            (format!("/p{at}"), json!({"post": {"requestBody": {"content": content}, "responses": {"200": {"content": content}}}}))
+            (
+                format!("/p{at}"),
+                json!({"post": {
+                    "requestBody": {"content": content}, "responses": {"200": {"content": content}}
+                }}),
+            )
         })
         .collect();
     let document = json!({"openapi": "3.0.0", "servers": [{"url": "https://h/"}], "paths": paths,

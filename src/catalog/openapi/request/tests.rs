@@ -31,7 +31,9 @@ fn body(name: &str, args: Value) -> (String, String) {
 
 #[test]
 fn parameters_stand_where_the_description_wants_them() {
-    let args = json!({"filter": {"kind": "cat", "age": {"min": 1}}, "ids": [1, 2], "tags": ["a b", "c&d"], "where": {"x": [1]},
+    let args = json!({"filter": {
+        "kind": "cat", "age": {"min": 1}
+    }, "ids": [1, 2], "tags": ["a b", "c&d"], "where": {"x": [1]},
         "fields": "a/b?c&d", "session": "s;1", "theme": "dark", "X-Trace": "me",
         "$response": true});
     let (request, with_response) = sent("animals.listAnimals", args).unwrap();
@@ -113,7 +115,10 @@ fn a_body_is_written_in_the_form_that_is_wanted() {
         json(r#"{"kind":"cat","name":"T"}"#)
     );
     assert_eq!(body("animals.putNode", json!({"id": "a"})).0, "none");
-    let form = json!({"body": {"q": "a b&c", "sort": ["x", "y"], "range": {"from": 1}, "raw": {"k": 1}, "none": null, "many": [1, 2]}});
+    let form = json!({"body": {
+        "q": "a b&c", "sort": ["x", "y"], "range": {"from": 1}, "raw": {"k": 1}, "none": null,
+        "many": [1, 2]
+    }});
     assert_eq!(
         body("search.search", form),
         (

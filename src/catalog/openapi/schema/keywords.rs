@@ -228,9 +228,19 @@ impl<'d> Builder<'_, 'd> {
             );
             out.push(match constant {
                 Some((property, values)) => {
-                    self.spend(60 + property.len() * 2 + values.iter().map(|value| value.len() + 3).sum::<usize>())?;
-                    let value = if let [only] = values[..] { json!({"const": only}) } else { json!({"enum": values}) };
-                    json!({"allOf": [schema, {"type": "object", "properties": {property: value}, "required": [property]}]})
+                    self.spend(
+                        60 + property.len() * 2
+                            + values.iter().map(|value| value.len() + 3).sum::<usize>(),
+                    )?;
+                    let value = if let [only] = values[..] {
+                        json!({"const": only})
+                    } else {
+                        json!({"enum": values})
+                    };
+                    json!({"allOf": [
+                        schema,
+                        {"type": "object", "properties": {property: value}, "required": [property]}
+                    ]})
                 }
                 None => schema,
             });

@@ -20,7 +20,9 @@ fn built(
 fn what_is_small_is_put_in_its_place_and_what_is_large_has_a_name() {
     let large: Map<String, Value> =
         (0..30).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
-    let schemas = json!({"Small": {"type": "string", "enum": ["a", "b"]}, "Large": {"type": "object", "properties": large},
+    let schemas = json!({"Small": {"type": "string", "enum": ["a", "b"]}, "Large": {
+        "type": "object", "properties": large
+    },
         "a b": {"$ref": "#/components/schemas/Large"},
         "x/Large": {"type": "object", "properties": large}});
     let top = json!({"type": "object", "properties": {
@@ -44,7 +46,13 @@ fn what_is_small_is_put_in_its_place_and_what_is_large_has_a_name() {
 
 #[test]
 fn a_bound_on_size_and_depth_holds() {
-    let circle = json!({"A": {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/A"}, "b": {"type": "string", "description": "word"}}}});
+    let circle = json!({"A": {
+        "type": "object",
+        "properties": {
+            "next": {"$ref": "#/components/schemas/A"},
+            "b": {"type": "string", "description": "word"}
+        }
+    }});
     let top = json!({"$ref": "#/components/schemas/A"});
     let (top_schema, definitions) = built(circle.clone(), top.clone(), ALL).unwrap();
     assert_eq!(top_schema["properties"]["next"], json!({"$ref": "#/$defs/A"}));
@@ -101,10 +109,17 @@ fn names_stay_apart_and_long_rows_of_references_end() {
 #[test]
 fn what_stands_beside_a_reference_counts() {
     let schemas = json!({"S": {"type": "string"}});
-    let top = json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/S", "maxLength": 3, "description": "Short"}}});
+    let top = json!({
+        "type": "object",
+        "properties": {"a": {
+            "$ref": "#/components/schemas/S", "maxLength": 3, "description": "Short"
+        }}
+    });
     let (top, _) = built(schemas, top, ALL).unwrap();
     assert_eq!(
         top["properties"]["a"],
-        json!({"allOf": [{"type": "string", "description": "Short"}, {"maxLength": 3, "description": "Short"}]})
+        json!({"allOf": [
+            {"type": "string", "description": "Short"}, {"maxLength": 3, "description": "Short"}
+        ]})
     );
 }

@@ -114,9 +114,14 @@ fn the_owner_chooses_among_the_servers_by_address_or_description() {
         "openapi": "3.0.0",
         "servers": [
             {"url": "https://a.example/v1", "description": "production"},
-            {"url": "https://{region}.test.example", "description": "test", "variables": {"region": {"default": "eu", "enum": ["eu", "us"]}}},
+            {
+                "url": "https://{region}.test.example", "description": "test",
+                "variables": {"region": {"default": "eu", "enum": ["eu", "us"]}}
+            },
         ],
-        "paths": {"/up": {"post": {"servers": [{"url": "https://uploads.example/"}]}}, "/x": {"get": {}}},
+        "paths": {
+            "/up": {"post": {"servers": [{"url": "https://uploads.example/"}]}}, "/x": {"get": {}}
+        },
     }))
     .unwrap();
     let chosen = |server: &str, variables: &[(&str, &str)]| {

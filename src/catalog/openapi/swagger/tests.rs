@@ -4,11 +4,18 @@ use super::*;
 fn what_is_shared_stays_shared() {
     let old = json!({
         "swagger": "2.0", "host": "h.example",
-        "parameters": {"P": {"name": "p", "in": "query", "type": "string"}, "B": {"in": "body", "name": "b", "schema": {"type": "object"}},
+        "parameters": {"P": {"name": "p", "in": "query", "type": "string"}, "B": {
+            "in": "body", "name": "b", "schema": {"type": "object"}
+        },
             "F": {"name": "f", "in": "formData", "type": "file"}},
         "paths": {
-            "/a": {"post": {"parameters": [{"$ref": "#/parameters/P"}, {"$ref": "#/parameters/B"}]}},
-            "/b": {"post": {"parameters": [{"$ref": "#/parameters/F"}], "responses": {"200": {"$ref": "#/responses/R"}}}},
+            "/a": {"post": {"parameters": [
+                {"$ref": "#/parameters/P"}, {"$ref": "#/parameters/B"}
+            ]}},
+            "/b": {"post": {
+                "parameters": [{"$ref": "#/parameters/F"}],
+                "responses": {"200": {"$ref": "#/responses/R"}}
+            }},
         },
         "responses": {"R": {"schema": {"$ref": "#/definitions/D"}}},
         "definitions": {"D": {"type": "object", "discriminator": "kind"}},
@@ -36,11 +43,16 @@ fn what_a_path_says_for_all_its_operations_stands_once() {
     let large: Vec<String> = (0..1_000).map(|at| format!("option {at}")).collect();
     let types: Vec<String> = (0..8).map(|at| format!("application/vnd.{at}+json")).collect();
     let mut item = json!({"parameters": [
-        {"in": "body", "name": "b", "schema": {"type": "object", "properties": {"a": {"enum": large}}}},
+        {
+            "in": "body", "name": "b",
+            "schema": {"type": "object", "properties": {"a": {"enum": large}}}
+        },
         {"in": "query", "name": "q", "type": "array", "items": {"type": "string", "enum": large}},
     ]});
     for method in METHODS {
-        item[method] = json!({"responses": {"200": {"description": "", "schema": {"type": "array", "items": {"enum": ["a", "b"]}}}}});
+        item[method] = json!({"responses": {"200": {
+            "description": "", "schema": {"type": "array", "items": {"enum": ["a", "b"]}}
+        }}});
     }
     let new = converted(
         json!({"swagger": "2.0", "consumes": types, "produces": types, "paths": {"/a": item}}),

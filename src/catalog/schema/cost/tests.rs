@@ -19,7 +19,9 @@ fn fan(n: usize, keyword: &str, width: usize) -> Value {
 fn plain_schemas_cost_a_few_steps_for_each_value() {
     let schema = json!({
         "type": "object",
-        "properties": {"title": {"type": "string"}, "labels": {"type": "array", "items": {"type": "string"}}},
+        "properties": {
+            "title": {"type": "string"}, "labels": {"type": "array", "items": {"type": "string"}}
+        },
         "required": ["title"],
     });
     assert!(steps(schema.clone(), json!({"title": "x"})).unwrap() < 20);
@@ -53,7 +55,10 @@ fn recursion_counts_by_the_depth_of_the_value() {
 #[test]
 fn what_has_no_bound_or_cannot_be_told_is_said_to_be_so() {
     let refused = |schema: Value| ValidationCost::of(&schema).err().unwrap();
-    let circle = json!({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}});
+    let circle = json!({
+        "$ref": "#/$defs/a",
+        "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}
+    });
     assert_eq!(refused(circle), "it refers to itself with no value between");
     assert!(refused(fan(HEIGHT_MAX, "allOf", 1)).contains("apply to one value in a row"));
     assert!(refused(json!({"items": {"$dynamicRef": "#a"}})).contains("`$dynamicRef`"));
@@ -74,7 +79,11 @@ fn what_has_no_bound_or_cannot_be_told_is_said_to_be_so() {
 #[test]
 fn a_property_that_is_called_like_a_keyword_is_a_property() {
     assert!(
-        ValidationCost::of(&json!({"properties": {"$id": {"$ref": "#/$defs/a"}, "$ref": {"type": "string"}}, "$defs": {"a": {}}})).is_ok()
+        ValidationCost::of(&json!({
+            "properties": {"$id": {"$ref": "#/$defs/a"}, "$ref": {"type": "string"}},
+            "$defs": {"a": {}}
+        }))
+        .is_ok()
     );
 }
 

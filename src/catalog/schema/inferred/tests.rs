@@ -112,7 +112,10 @@ fn names_that_are_data_stay_out_and_fields_of_records_stay_in() {
         json!(["email", "login", "name"])
     );
     // A record of several types is told at once, as are one or two fields.
-    let issue = json!({"id": 1, "title": "t", "locked": false, "user": {"id": 2, "login": "u"}, "labels": [{"id": 3, "name": "n"}]});
+    let issue = json!({
+        "id": 1, "title": "t", "locked": false, "user": {"id": 2, "login": "u"},
+        "labels": [{"id": 3, "name": "n"}]
+    });
     let schema = learned(&[issue]);
     assert_eq!(schema["required"], json!(["id", "labels", "locked", "title", "user"]));
     assert_eq!(schema["properties"]["user"]["required"], json!(["id", "login"]));

@@ -5,12 +5,20 @@ fn path(text: &str) -> FieldPath {
 }
 
 fn whole() -> Schema {
-    let supplier = json!({"type": "object", "properties": {"margin": {"type": "number"}}, "required": ["margin"]});
-    let line = json!({"type": "object", "properties": {"sku": {"type": "string"}, "cost": {"type": "number"}}, "required": ["sku", "cost"]});
+    let supplier = json!({
+        "type": "object", "properties": {"margin": {"type": "number"}}, "required": ["margin"]
+    });
+    let line = json!({
+        "type": "object", "properties": {"sku": {"type": "string"}, "cost": {"type": "number"}},
+        "required": ["sku", "cost"]
+    });
     Schema::new(&json!({
         "type": "object",
         "description": "Without `select`.",
-        "properties": {"id": {"type": "string"}, "supplier": supplier, "lines": {"type": "array", "items": line}},
+        "properties": {
+            "id": {"type": "string"}, "supplier": supplier,
+            "lines": {"type": "array", "items": line}
+        },
         "required": ["id", "supplier", "lines"],
     }))
     .unwrap()

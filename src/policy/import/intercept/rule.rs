@@ -310,7 +310,10 @@ fn guard(condition: &Condition, is_when: bool, report: &mut ImportReport<'_>) ->
         ("in", Value::Array(values)) => {
             let others =
                 values.iter().filter_map(respelled).filter(|other| !values.contains(other));
-            json!({ "path": path, "op": "in", "value": values.iter().cloned().chain(others).collect::<Vec<_>>() })
+            json!({
+                "path": path, "op": "in",
+                "value": values.iter().cloned().chain(others).collect::<Vec<_>>()
+            })
         }
         ("contains", value) if respelled(value).is_some() => {
             let message = format!(

@@ -17,8 +17,15 @@ fn a_policy_reads_as_a_person_would_write_it() {
         "tools": {
             "github.get_issue": {},
             "github.*": { "rules": [
-                { "name": "no drafts", "require": [{ "path": "args.state", "op": "neq", "value": "draft" }], "message": "no: drafts" },
-                { "name": "hourly", "limit": { "max": 5, "window": "hour", "scope": ["workspace", "tool"] } },
+                {
+                    "name": "no drafts",
+                    "require": [{ "path": "args.state", "op": "neq", "value": "draft" }],
+                    "message": "no: drafts"
+                },
+                {
+                    "name": "hourly",
+                    "limit": { "max": 5, "window": "hour", "scope": ["workspace", "tool"] }
+                },
             ] },
         },
     });

@@ -4,7 +4,10 @@ use super::*;
 
 proptest! {
     #[test]
-    fn keys_of_other_parts_are_other_keys(one in prop::collection::vec("[a|\"\\\\,=]{0,4}", 0..5), other in prop::collection::vec("[a|\"\\\\,=]{0,4}", 0..5)) {
+    fn keys_of_other_parts_are_other_keys(
+        one in prop::collection::vec("[a|\"\\\\,=]{0,4}", 0..5),
+        other in prop::collection::vec("[a|\"\\\\,=]{0,4}", 0..5)
+    ) {
         let key = |parts: &[String]| CounterKey::new(&parts.iter().map(String::as_str).collect::<Vec<_>>());
         prop_assert_eq!(key(&one) == key(&other), one == other);
     }

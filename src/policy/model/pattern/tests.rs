@@ -82,7 +82,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_covered_fits_no_more(wide in "(a|b|\\*)(\\.(a|b|\\*)){0,3}", narrow in "(a|b|\\*)(\\.(a|b|\\*)){0,3}", path in "(a|b|c)(\\.(a|b|c)){0,4}") {
+    fn what_is_covered_fits_no_more(
+        wide in "(a|b|\\*)(\\.(a|b|\\*)){0,3}", narrow in "(a|b|\\*)(\\.(a|b|\\*)){0,3}",
+        path in "(a|b|c)(\\.(a|b|c)){0,4}"
+    ) {
         let (wide, narrow) = (pattern(&wide), pattern(&narrow));
         prop_assert!(!(wide.covers(&narrow) && narrow.matches(&path)) || wide.matches(&path));
     }

@@ -377,8 +377,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 fn arguments(setup: &Setup, options: V8Options) -> Vec<String> {
     let heap = (setup.heap_bytes_max + setup.buffer_bytes_max + HEAP_ABOVE_BYTES) >> 20;
     let mut flags = format!(
-        "--v8-flags=--max-old-space-size={heap},--max-semi-space-size=4,--stack-size=2048,--single-threaded,\
-         --disallow-code-generation-from-strings,--enable-sharedarraybuffer-per-context"
+        "--v8-flags=--max-old-space-size={heap},--max-semi-space-size=4,--stack-size=2048,\
+         --single-threaded,--disallow-code-generation-from-strings,\
+         --enable-sharedarraybuffer-per-context"
     );
     if !options.optimize {
         flags.push_str(",--disable-optimizing-compilers");

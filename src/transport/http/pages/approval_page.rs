@@ -18,14 +18,19 @@ pub(super) fn content(approval: &Approval, form: &str) -> Markup {
     let prior_calls = approval.prior_calls.iter().flatten();
     let earlier: Vec<_> = prior_calls.filter(|call| call.seq < u64::from(approval.seq)).collect();
     html! {
-        h1 { span.tool { (visible(&approval.tool, false)) } " " span class={ "class risk-" (approval.class) } { (approval.class) } }
+        h1 {
+            span.tool { (visible(&approval.tool, false)) } " "
+            span class={ "class risk-" (approval.class) } { (approval.class) }
+        }
         p.status { span class={ "is-" (approval.status) } { (label(approval.status)) }
             @if approval.status == ApprovalStatus::Pending { " · " (left(approval.expires_at)) }
         }
         (ended(approval))
         p.reason { (visible(&approval.reason, true)) }
         h2 { "Would be sent to " (visible(&approval.upstream, false)) ", once" }
-        @if let Some(route) = approval.about.as_ref().and_then(|about| about.route.as_ref()) { p.route { code { (visible(route, false)) } } }
+        @if let Some(route) = approval.about.as_ref().and_then(|about| about.route.as_ref()) {
+            p.route { code { (visible(route, false)) } }
+        }
         (arguments(approval))
         @if approval.status == ApprovalStatus::Pending { (decisions(approval, form)) }
         (about(approval))
@@ -39,7 +44,10 @@ pub(super) fn content(approval: &Approval, form: &str) -> Markup {
         } @else {
             ol.trail {
                 @for call in earlier {
-                    li value=(call.seq) { (visible(&call.tool, false)) " " span class={ "is-" (call.outcome) } { (call.outcome) } }
+                    li value=(call.seq) {
+                        (visible(&call.tool, false)) " "
+                        span class={ "is-" (call.outcome) } { (call.outcome) }
+                    }
                 }
             }
         }
@@ -66,7 +74,13 @@ fn about(approval: &Approval) -> Markup {
 
 fn ended(approval: &Approval) -> Markup {
     html! {
-        @if let Some(by) = &approval.decided_by { p { "Decided by " (visible(by, false)) @if let Some(at) = approval.decided_at { ", " (ago(at)) } "." } }
+        @if let Some(by) = &approval.decided_by {
+            p {
+                "Decided by " (visible(by, false))
+                @if let Some(at) = approval.decided_at { ", " (ago(at)) }
+                "."
+            }
+        }
         @if let Some(why) = &approval.why { p { "Because " (visible(why, true)) "." } }
         @if let Some(note) = &approval.note { p.note { (visible(note, true)) } }
     }
@@ -78,11 +92,18 @@ fn facts(approval: &Approval) -> Markup {
     html! {
         dl {
             dt { "Requested by" }
-            dd { (visible(&who.client_id, false)) ", account " (visible(&who.account_id, false)) ", workspace " (visible(&approval.workspace_id, false))
-                @if let Some(session) = &who.session_id { ", session " (visible(session, false)) } }
+            dd {
+                (visible(&who.client_id, false))
+                ", account " (visible(&who.account_id, false))
+                ", workspace " (visible(&approval.workspace_id, false))
+                @if let Some(session) = &who.session_id { ", session " (visible(session, false)) }
+            }
             dt { "Rule" }
             dd {
-                @if let Some(rule) = &approval.rule { (visible(&rule.name, false)) " (" (visible(&rule.layer, false)) (visible(&rule.pointer, false)) ")" }
+                @if let Some(rule) = &approval.rule {
+                    (visible(&rule.name, false))
+                    " (" (visible(&rule.layer, false)) (visible(&rule.pointer, false)) ")"
+                }
                 @else { "none: the profile asks" }
             }
             dt { "Policy" } dd { code { (approval.policy_revision) } }
@@ -99,10 +120,15 @@ fn arguments(approval: &Approval) -> Markup {
         @match &approval.args {
             Some(args) => {
                 (value(&serde_json::from_str(args.get()).unwrap_or(Value::Null)))
-                details { summary { "As they will be sent, " (approval.args_bytes) " bytes" } pre.raw { (visible(args.get(), true)) } }
+                details {
+                    summary { "As they will be sent, " (approval.args_bytes) " bytes" }
+                    pre.raw { (visible(args.get(), true)) }
+                }
             },
-            None => p.bad { "The arguments are " (approval.args_bytes) " bytes and cannot be shown whole. \
-                What cannot be seen cannot be approved." },
+            None => p.bad {
+                "The arguments are " (approval.args_bytes) " bytes and cannot be shown whole. \
+                What cannot be seen cannot be approved."
+            },
         }
     }
 }
@@ -132,7 +158,9 @@ fn program(approval: &Approval) -> Markup {
             @if program.line.is_none() { p.empty { "Which line makes the call is not known." } }
             pre.program {
                 @for (number, text) in (1_u32..).zip(program.text.lines()) {
-                    @if program.line == Some(number) { mark { span.number { (number) } " " (visible(text, true)) } "\n" }
+                    @if program.line == Some(number) {
+                        mark { span.number { (number) } " " (visible(text, true)) } "\n"
+                    }
                     @else { span.number { (number) } " " (visible(text, true)) "\n" }
                 }
             }

@@ -18,7 +18,8 @@ pub(super) fn content(page: &ApprovalPage, status: ApprovalStatus) -> Markup {
         h1 { "Approvals" }
         nav {
             @for one in ApprovalStatus::ALL {
-                @if one == status { strong { (label(one)) } } @else { a href={ "/approvals?status=" (one) } { (label(one)) } }
+                @if one == status { strong { (label(one)) } }
+                @else { a href={ "/approvals?status=" (one) } { (label(one)) } }
                 " "
             }
         }
@@ -35,8 +36,11 @@ pub(super) fn content(page: &ApprovalPage, status: ApprovalStatus) -> Markup {
                         code.brief { (visible(&brief(approval), false)) }
                         span.reason { (visible(&approval.reason, false)) }
                         span.about {
-                            (visible(&approval.principal.client_id, false)) " · " (ago(approval.created_at))
-                            @if status == ApprovalStatus::Pending { " · " (left(approval.expires_at)) }
+                            (visible(&approval.principal.client_id, false))
+                            " · " (ago(approval.created_at))
+                            @if status == ApprovalStatus::Pending {
+                                " · " (left(approval.expires_at))
+                            }
                         }
                     }
                 }

@@ -65,7 +65,10 @@ async fn as_page(response: Response) -> Response {
         h1 { "That did not work" }
         p.bad { (visible(&message, true)) }
         @if let Some(hint) = text("hint") { p { (visible(&hint, true)) } }
-        p.empty { (parts.status.as_u16()) @if let Some(code) = text("code") { " · " code { (visible(&code, false)) } } }
+        p.empty {
+            (parts.status.as_u16())
+            @if let Some(code) = text("code") { " · " code { (visible(&code, false)) } }
+        }
         p { a href="/approvals" { "Go to the approvals" } }
     };
     let mut refused = page("Refused", None, None, &content);

@@ -20,9 +20,15 @@ pub(super) fn visible(text: &str, lines: bool) -> Markup {
         @for (marking, piece) in &pieces(text, lines) {
             @match marking {
                 Marking::Plain => (piece),
-                Marking::Invisible => span.hidden title="a character that cannot be seen" { (piece) },
-                Marking::MixedScript => mark.strange title={ "letters of another script than the rest of \
-                    the word: " (code_points(piece)) } { (piece) },
+                Marking::Invisible => {
+                    span.hidden title="a character that cannot be seen" { (piece) }
+                }
+                Marking::MixedScript => {
+                    mark.strange title={
+                        "letters of another script than the rest of the word: "
+                        (code_points(piece))
+                    } { (piece) }
+                }
             }
         }
     }
@@ -43,7 +49,10 @@ fn node(value: &Value, depth: usize) -> Markup {
     match value {
         Value::Object(entries) if !entries.is_empty() => {
             let entry = |(key, value): (&String, &Value)| {
-                html! { bdi.key dir="ltr" { (visible(&Value::from(key.as_str()).to_string(), false)) } ": " (node(value, depth + 1)) }
+                let name = Value::from(key.as_str()).to_string();
+                html! {
+                    bdi.key dir="ltr" { (visible(&name, false)) } ": " (node(value, depth + 1))
+                }
             };
             html! { "{\n" (entries_of(entries.iter().map(entry).collect(), &inside)) (end) "}" }
         }
@@ -59,13 +68,18 @@ fn node(value: &Value, depth: usize) -> Markup {
 /// Entries, one a line; where there are many the rest unfolds.
 fn entries_of(entries: Vec<Markup>, inside: &str) -> Markup {
     let count = entries.len();
-    let line = |(index, entry): (usize, &Markup)| html! { (inside) (entry) @if index + 1 < count { "," } "\n" };
+    let line = |(index, entry): (usize, &Markup)| {
+        html! { (inside) (entry) @if index + 1 < count { "," } "\n" }
+    };
     let mut lines: Vec<Markup> = entries.iter().enumerate().map(line).collect();
     let more = lines.split_off(count.min(ENTRIES_SHOWN));
     html! {
         @for line in &lines { (line) }
         @if !more.is_empty() {
-            details.more { summary { (inside) "… " (more.len()) " more of " (count) } @for line in &more { (line) } }
+            details.more {
+                summary { (inside) "… " (more.len()) " more of " (count) }
+                @for line in &more { (line) }
+            }
         }
     }
 }

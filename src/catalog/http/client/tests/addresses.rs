@@ -50,7 +50,10 @@ async fn a_private_address_is_refused_by_number_and_by_name_until_it_is_allowed(
     let by_name = Url::parse(&format!("http://localhost:{port}/")).unwrap();
     let refused = body(&client_with(&by_name, closed), get(by_name.clone())).await.unwrap_err();
     assert!(
-        matches!(&refused, ServiceFailure::Refused(why) if why.contains("`localhost` is at") && why.contains("loopback")),
+        matches!(
+            &refused,
+            ServiceFailure::Refused(why) if why.contains("`localhost` is at") && why.contains("loopback")
+        ),
         "{refused}"
     );
     assert!(server.requests().is_empty());
@@ -152,7 +155,10 @@ async fn a_name_that_turns_to_another_address_leads_nowhere() {
             outcomes.push(body(&client, post(url.clone())).await);
         }
         assert!(
-            matches!(&outcomes[1], Err(ServiceFailure::Refused(why)) if why.contains("`turning.example` is at")),
+            matches!(
+                &outcomes[1],
+                Err(ServiceFailure::Refused(why)) if why.contains("`turning.example` is at")
+            ),
             "{outcomes:?}"
         );
         let reached = server.requests().len() - before;
