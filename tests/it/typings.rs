@@ -59,7 +59,7 @@ fn methods(interface_name: &str) -> BTreeMap<&'static str, BTreeMap<&'static str
     let is_code = |line: &&str| !line.trim_start().starts_with(['*', '/']);
     let lines: Vec<&str> = interface(interface_name).lines().filter(is_code).collect();
     let mut found: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-    for member in lines.join("\n").leak().split(";\n") {
+    for member in members_of(lines.join("\n").leak()) {
         let Some((name, rest)) = member.split_once('(') else { continue };
         let method = found.entry(name.split('<').next().unwrap_or(name).trim()).or_default();
         let arguments = rest.split("): Promise").next().unwrap_or_default();
@@ -74,6 +74,23 @@ fn methods(interface_name: &str) -> BTreeMap<&'static str, BTreeMap<&'static str
         }
     }
     found
+}
+
+/// The members of an interface, which end with a `;` outside of braces.
+fn members_of(body: &'static str) -> Vec<&'static str> {
+    let (mut depth, mut start, mut members) = (0, 0, vec![]);
+    for (at, letter) in body.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ';' if depth == 0 => {
+                members.push(&body[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    members
 }
 
 #[test]

@@ -569,11 +569,10 @@ impl Connection for McpConnection {
 
     fn event(&self) -> BoxFuture<'_, ConnectionEvent> {
         Box::pin(async move {
+            let changed = self.client_events.list_changed.notified();
             tokio::select! {
                 () = self.ended() => {}
-                () = self.client_events.list_changed.notified() => {
-                    return ConnectionEvent::ListChanged;
-                }
+                () = changed => return ConnectionEvent::ListChanged,
             }
             let process = self.take_process();
             let exit_reason = match process {
@@ -591,8 +590,7 @@ impl Connection for McpConnection {
         Box::pin(async move {
             self.stop.cancel();
             let process = self.take_process();
-            // Winding down closes the child's standard input, after which a good child leaves by
-            // itself.
+            // Winding down closes the child's standard input, after which a good child leaves.
             let _ = tokio::time::timeout(CLOSE_WAIT, self.ended()).await;
             if let Some(mut process) = process {
                 process.end().await;

@@ -18,13 +18,10 @@ fn awkward() -> Vec<Value> {
         tool
     };
     let object = |properties: Value| json!({"type": "object", "properties": properties});
-    let mut tree = object(json!({
-        "value": {"type": "integer"},
-        "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}
-    }));
-    tree["$defs"] = json!({"Node": {
-        "type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}, "any": {"$ref": "#"}}
-    }});
+    let mut tree = object(
+        json!({"value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}),
+    );
+    tree["$defs"] = json!({"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}, "any": {"$ref": "#"}}}});
     let mut circles = object(json!({
         "self": {"$ref": "#/$defs/Self"}, "one": {"$ref": "#/$defs/One"},
         "map": {"$ref": "#/$defs/Map"},
@@ -42,42 +39,26 @@ fn awkward() -> Vec<Value> {
         tool(
             "tree.put",
             tree,
-            json!({
-                "$ref": "#/$defs/T", "type": "object",
-                "$defs": {"T": {"type": "object", "properties": {"a-b": {"const": "x"}}}}
-            }),
+            json!({"$ref": "#/$defs/T", "type": "object", "$defs": {"T": {"type": "object", "properties": {"a-b": {"const": "x"}}}}}),
         ),
         tool("circles", circles, Value::Null),
         tool(
             "forms",
             object(json!({
-                "tuple": {
-                    "prefixItems": [{"type": "string"}, {"type": "number"}], "minItems": 1,
-                    "items": {"type": "boolean"}
-                },
+                "tuple": {"prefixItems": [{"type": "string"}, {"type": "number"}], "minItems": 1, "items": {"type": "boolean"}},
                 "nullable": {"type": "string", "nullable": true, "enum": ["a", "b"]},
                 "constant": {"const": {"a": [1, "two", null]}},
-                "both": {"allOf": [
-                    {"type": "object", "properties": {"a": {"type": "string"}}},
-                    {"type": "object", "required": ["b"]}
-                ]},
-                "either": {"oneOf": [
-                    {"type": "object", "properties": {"kind": {"const": "a"}}}, {"type": "null"}
-                ]},
+                "both": {"allOf": [{"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "object", "required": ["b"]}]},
+                "either": {"oneOf": [{"type": "object", "properties": {"kind": {"const": "a"}}}, {"type": "null"}]},
                 "record": {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
                 "patterns": {"type": "object", "patternProperties": {"^x-": {"type": "string"}}},
-                "open": {
-                    "type": "object", "properties": {"a": {"type": "string"}},
-                    "additionalProperties": {"type": "number"}
-                },
+                "open": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "number"}},
                 "nothing": false, "anything": true, "class": {"type": "string"},
                 "2nd": {"type": "string"}, "a\"b\nc": {"type": "string"},
                 "old": {"type": "string", "deprecated": true, "description": "line one\nline */ \
                     two"},
             })),
-            json!({
-                "type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]
-            }),
+            json!({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}),
         ),
         // A tool and a namespace in one, and names that fall together once they are types.
         tool("forms.inner", json!({"type": "object"}), Value::Null),

@@ -124,63 +124,36 @@ fn protocol(request: &Value, got: &str) -> Vec<Value> {
     match request["method"].as_str().unwrap_or_default() {
         "initialize" => {
             let server = json!({"name": "echo", "version": got});
-            result(json!({
-                "protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
-                "serverInfo": server, "instructions": got
-            }))
+            result(
+                json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": server, "instructions": got}),
+            )
         }
         "tools/list" => {
             let how = json!({"type": "string", "description": got, "examples": [got]});
-            let schema = json!({
-                "type": "object", "title": got, "properties": {"how": how},
-                "additionalProperties": true
-            });
-            let tool = |name: &str| {
-                json!({
-                    "name": name, "title": got, "description": format!("Says {got}"),
-                    "inputSchema": schema
-                })
-            };
+            let schema = json!({"type": "object", "title": got, "properties": {"how": how}, "additionalProperties": true});
+            let tool = |name: &str| json!({"name": name, "title": got, "description": format!("Says {got}"), "inputSchema": schema});
             result(json!({"tools": [tool("echo"), tool("asked"), tool(got)]}))
         }
         "tools/call" => {
             let how = request["params"]["arguments"]["how"].as_str().unwrap_or_default();
             let words = said(how, got);
-            let progress = json!({
-                "progressToken": request["params"]["_meta"]["progressToken"], "progress": 1,
-                "message": words
-            });
-            let question = json!({
-                "message": words,
-                "requestedSchema": {"type": "object", "properties": {got: {"type": "string"}}}
-            });
+            let progress = json!({"progressToken": request["params"]["_meta"]["progressToken"], "progress": 1, "message": words});
+            let question = json!({"message": words, "requestedSchema": {"type": "object", "properties": {got: {"type": "string"}}}});
             match how {
-                "json" => result(json!({
-                    "content": [], "structuredContent": {got: [got, {"deep": got}]}
-                })),
-                "error" => vec![json!({
-                    "jsonrpc": "2.0", "id": id,
-                    "error": {"code": -32000, "message": words, "data": got}
-                })],
+                "json" => result(json!({"content": [], "structuredContent": {got: [got, {"deep": got}]}})),
+                "error" => vec![json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": words, "data": got}})],
                 "invalid" => vec![json!({"jsonrpc": "2.0", "id": id, "result": {got: words}})],
                 "notice" => [
-                    vec![json!({
-                        "jsonrpc": "2.0", "method": "notifications/progress", "params": progress
-                    })],
+                    vec![json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": progress})],
                     result(json!({"content": text("told")})),
                 ]
                 .concat(),
                 "question" => [
-                    vec![json!({
-                        "jsonrpc": "2.0", "id": 9, "method": "elicitation/create",
-                        "params": question
-                    })],
+                    vec![json!({"jsonrpc": "2.0", "id": 9, "method": "elicitation/create", "params": question})],
                     result(json!({"content": text(&words), "isError": true})),
                 ]
                 .concat(),
-                _ if how == "fail" || how.starts_with("cut") => result(json!({
-                    "content": text(&words), "isError": true
-                })),
+                _ if how == "fail" || how.starts_with("cut") => result(json!({"content": text(&words), "isError": true})),
                 _ => result(json!({"content": text(&words)})),
             }
         }
@@ -254,9 +227,7 @@ fn reply(status: u16, kind: &str, body: impl Into<axum::body::Body>) -> Response
 }
 
 fn description(got: &str) -> String {
-    let how = json!({
-        "name": "how", "in": "query", "description": got, "schema": {"type": "string", "title": got}
-    });
+    let how = json!({"name": "how", "in": "query", "description": got, "schema": {"type": "string", "title": got}});
     let responses = json!({"200": {"description": got, "content": {"*/*": {}}}});
     let operation = json!({"operationId": "echo", "tags": ["all"], "summary": format!("Says \
         {got}"), "description": got, "parameters": [how], "responses": responses});
@@ -320,9 +291,7 @@ fn graphql(body: &Bytes, got: &str) -> Response {
         "location" | "away" => moved(how, got),
         _ if how.starts_with("cut") => json(
             200,
-            json!({"errors": [
-                {"message": words, "extensions": {"code": words}}, {"message": "and"}
-            ]}),
+            json!({"errors": [{"message": words, "extensions": {"code": words}}, {"message": "and"}]}),
         ),
         _ => json(200, json!({"data": {"echo": words}})),
     }
