@@ -1,9 +1,10 @@
-//! Comparisons `{path, op, value}`, with the semantics of Intercept.
+//! Comparisons `{path, op, value}`, with the operators of Intercept.
 //!
-//! If the value is missing, every comparison is false except `exists: false`. Numbers compare only
-//! with numbers; a string of digits is not a number. A type mismatch under `when` is an error and
-//! so a denial, because a rule that cannot be evaluated must not let a call pass; under `require`
-//! it counts as false.
+//! If the value is missing, every comparison is false except `exists: false`. A value compares only
+//! with values of its own type: `"5"` is not 5, and a list of strings is not a string. A service
+//! may take either, so such a value proves nothing: a type mismatch under `when` is an error and so
+//! a denial, because a rule that cannot be evaluated must not let a call pass; under `require` it
+//! counts as false. A `null` never mismatches.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use super::{
     expr::Expr,
     regex::compile_regex,
     subject::{ArgPath, EvaluationError, Subject},
-    value::{preview, value_at},
+    value::{Equality, compare_numbers, equality, preview, same_type, value_at},
 };
 use crate::policy::file::{Op, type_name};
 
@@ -87,10 +88,10 @@ impl CompiledComparison {
 
     fn compare(&self, value: &Value) -> Result<bool, EvaluationError> {
         match (&self.expected, self.op) {
-            (Expected::Value(expected), Op::Eq) => Ok(json_eq(value, expected)),
-            (Expected::Value(expected), Op::Neq) => Ok(!json_eq(value, expected)),
-            (Expected::List(list), Op::In) => Ok(list.iter().any(|item| json_eq(value, item))),
-            (Expected::List(list), Op::NotIn) => Ok(!list.iter().any(|item| json_eq(value, item))),
+            (Expected::Value(expected), Op::Eq) => self.equals(value, expected),
+            (Expected::Value(expected), Op::Neq) => Ok(!self.equals(value, expected)?),
+            (Expected::List(list), Op::In) => self.is_in(value, list),
+            (Expected::List(list), Op::NotIn) => Ok(!self.is_in(value, list)?),
             // A null counts as a missing value.
             (Expected::Number(_) | Expected::Regex(_), _) if value.is_null() => Ok(false),
             (Expected::Number(expected), op) => {
@@ -112,11 +113,65 @@ impl CompiledComparison {
             (Expected::Value(expected), Op::Contains) => match (value, expected) {
                 (Value::Null, _) => Ok(false),
                 (Value::String(text), Value::String(part)) => Ok(text.contains(part.as_str())),
-                (Value::Array(items), _) => Ok(items.iter().any(|item| json_eq(item, expected))),
+                (Value::Array(items), _) => self.has_item(items, expected),
                 _ => Err(self.mismatch(value, "a string or a list")),
             },
             (Expected::Exists(expected), _) => Ok(*expected != value.is_null()),
             _ => Err(EvaluationError::Failed(format!("`{}` cannot be compared", self.path))),
+        }
+    }
+
+    fn equals(&self, value: &Value, expected: &Value) -> Result<bool, EvaluationError> {
+        match equality(value, expected) {
+            Equality::Equal => Ok(true),
+            Equality::Different => Ok(false),
+            Equality::Incomparable => Err(self.mismatch(value, type_name(expected))),
+        }
+    }
+
+    /// Tests if the list of the file has the value.
+    fn is_in(&self, value: &Value, list: &[Value]) -> Result<bool, EvaluationError> {
+        let mut comparable = value.is_null() || list.is_empty();
+        for item in list {
+            match equality(value, item) {
+                Equality::Equal => return Ok(true),
+                Equality::Different => comparable |= !item.is_null(),
+                Equality::Incomparable => {}
+            }
+        }
+        match comparable {
+            true => Ok(false),
+            false => Err(self.mismatch(value, "values of the types in its list")),
+        }
+    }
+
+    /// Tests if the list of the call has the expected value. An item that merely contains the
+    /// expected text proves nothing: the service may take a string or a list of strings.
+    fn has_item(&self, items: &[Value], expected: &Value) -> Result<bool, EvaluationError> {
+        let mut doubtful = None;
+        for item in items {
+            match (equality(item, expected), item, expected) {
+                (Equality::Equal, ..) => return Ok(true),
+                (Equality::Incomparable, ..) => doubtful = Some(item),
+                (_, Value::String(text), Value::String(part)) if text.contains(part.as_str()) => {
+                    doubtful = Some(item);
+                }
+                _ => {}
+            }
+        }
+        match doubtful {
+            None => Ok(false),
+            Some(item) if same_type(item, expected) => Err(EvaluationError::TypeMismatch(format!(
+                "`{}` is a list with an item that contains the expected string but is not \
+                    equal to it",
+                self.path
+            ))),
+            Some(item) => Err(EvaluationError::TypeMismatch(format!(
+                "`{}` is a list that contains {}; `contains` looks for {}",
+                self.path,
+                type_name(item),
+                type_name(expected)
+            ))),
         }
     }
 
@@ -141,7 +196,15 @@ impl CompiledComparison {
                     .args
                     .check_readable(keys.iter().map(|key| &**key), presence_only)
                     .map_err(EvaluationError::Failed)?;
-                Ok(value_at(&subject.args.value, keys).map(Cow::Borrowed))
+                let value = value_at(&subject.args.value, keys).map_err(|not_object| {
+                    EvaluationError::TypeMismatch(format!(
+                        "`args.{}` is {}; `{}` needs an object there",
+                        keys[..not_object.depth].join("."),
+                        type_name(not_object.value),
+                        self.path
+                    ))
+                })?;
+                Ok(value.map(Cow::Borrowed))
             }
             Operand::Counter(counter) => {
                 let value = counter[0].value(subject)?.as_f64();
@@ -185,32 +248,6 @@ fn expected(op: Op, value: Option<&Value>) -> Result<Expected, String> {
             Some(Value::Bool(expected)) => Ok(Expected::Exists(*expected)),
             Some(other) => Err(wrong("true or false", other)),
         },
-    }
-}
-
-/// Compares JSON values; 1 and 1.0 are equal.
-fn json_eq(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => compare_numbers(left, right).is_eq(),
-        (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(a, b)| json_eq(a, b))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len()
-                && left.iter().all(|(key, a)| right.get(key).is_some_and(|b| json_eq(a, b)))
-        }
-        _ => left == right,
-    }
-}
-
-fn compare_numbers(left: &Number, right: &Number) -> std::cmp::Ordering {
-    let whole = |number: &Number| {
-        number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
-    };
-    match (whole(left), whole(right)) {
-        (Some(left), Some(right)) => left.cmp(&right),
-        // Parsed numbers are finite, so they always compare.
-        _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(std::cmp::Ordering::Less),
     }
 }
 

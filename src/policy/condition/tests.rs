@@ -8,14 +8,18 @@ use crate::policy::*;
 /// The verdict under `require: [{path, op, value}]`, beside an allow.
 fn required(op: &str, value: Value, args: Value) -> String {
     let condition = json!({"path": "args.a.b", "op": op, "value": value});
-    let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "require": [condition]}]}}});
+    let file = json!({"tools": {"t.x": {"rules": [
+        {"action": "allow"}, {"name": "r", "require": [condition]}
+    ]}}});
     verdict(&load(&file.to_string()), "t.x", args)
 }
 
 /// The verdict under `action: deny` with that condition.
 fn denied(op: &str, value: Value, args: Value) -> String {
     let condition = json!({"path": "args.a.b", "op": op, "value": value});
-    let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "action": "deny", "when": [condition]}]}}});
+    let file = json!({"tools": {"t.x": {"rules": [
+        {"action": "allow"}, {"name": "r", "action": "deny", "when": [condition]}
+    ]}}});
     verdict(&load(&file.to_string()), "t.x", args)
 }
 
@@ -30,16 +34,18 @@ const ERROR: &str = "policy_error by r";
 #[test]
 fn every_operator_compares_as_in_intercept() {
     for (op, value, holds, fails) in [
-        ("eq", json!("x"), vec![json!("x")], vec![json!("y"), json!(1), json!(null)]),
-        ("eq", json!(1), vec![json!(1), json!(1.0)], vec![json!("1"), json!(2)]),
+        ("eq", json!("x"), vec![json!("x")], vec![json!("y"), json!(null)]),
+        ("eq", json!(1), vec![json!(1), json!(1.0)], vec![json!(2)]),
+        ("eq", json!(null), vec![json!(null)], vec![json!("x"), json!(["x"])]),
         (
             "eq",
             json!({"k": [1]}),
             vec![json!({"k": [1.0]})],
             vec![json!({"k": [2]}), json!({"k": [1], "l": 1})],
         ),
-        ("neq", json!("x"), vec![json!("y"), json!(1), json!(null)], vec![json!("x")]),
+        ("neq", json!("x"), vec![json!("y"), json!(null)], vec![json!("x")]),
         ("in", json!(["a", 2]), vec![json!("a"), json!(2.0)], vec![json!("b"), json!("2")]),
+        ("in", json!([]), vec![], vec![json!("b"), json!(2)]),
         ("not_in", json!(["a", 2]), vec![json!("b"), json!("2")], vec![json!("a"), json!(2)]),
         (
             "lt",
@@ -65,7 +71,7 @@ fn every_operator_compares_as_in_intercept() {
             "contains",
             json!("ab"),
             vec![json!("xaby"), json!(["ab"])],
-            vec![json!("xy"), json!(["abc"]), json!(null)],
+            vec![json!("xy"), json!(["xy", null]), json!([]), json!(null)],
         ),
         ("contains", json!(1), vec![json!([1.0])], vec![json!([2])]),
         ("exists", json!(true), vec![json!(1), json!(false)], vec![json!(null)]),
@@ -102,19 +108,127 @@ fn a_missing_argument_fails_every_operator_but_exists_false() {
         ("contains", json!("")),
         ("exists", json!(true)),
     ] {
-        for args in [
-            json!({}),
-            json!({"a": 1}),
-            json!({"a": null}),
-            json!({"a": {"c": 1}}),
-            json!({"a": [{"b": 1}]}),
-        ] {
+        for args in [json!({}), json!({"a": null}), json!({"a": {"c": 1}})] {
             assert_eq!(required(op, value.clone(), args.clone()), NO, "{op} {args}");
             assert_eq!(denied(op, value.clone(), args.clone()), YES, "{op} {args}");
         }
     }
     assert_eq!(required("exists", json!(false), json!({})), YES);
     assert_eq!(required("exists", json!(false), b(json!(null))), YES);
+}
+
+#[test]
+fn a_value_of_another_type_passes_neither_a_denial_nor_a_requirement() {
+    for (op, value, args) in [
+        ("eq", json!("/secret"), b(json!(["/secret"]))),
+        ("eq", json!("/secret"), b(json!({"0": "/secret"}))),
+        ("eq", json!("/secret"), b(json!(1))),
+        ("eq", json!(5), b(json!("5"))),
+        ("eq", json!(5), b(json!([5]))),
+        ("eq", json!(true), b(json!("true"))),
+        ("eq", json!(true), b(json!(1))),
+        ("eq", json!([5]), b(json!(["5"]))),
+        ("eq", json!({"k": [1, 2]}), b(json!({"k": [1, "2"]}))),
+        ("neq", json!("/home"), b(json!(["/secret"]))),
+        ("neq", json!(5), b(json!("5"))),
+        ("in", json!(["/secret", null]), b(json!(["/secret"]))),
+        ("in", json!([5, 6]), b(json!("6"))),
+        ("in", json!([5, 6]), b(json!([6]))),
+        ("not_in", json!(["/home"]), b(json!(["/secret"]))),
+        ("not_in", json!([5, true]), b(json!("5"))),
+        ("contains", json!("/hidden"), b(json!(["/hidden/x"]))),
+        ("contains", json!("/hidden"), b(json!(["/home", ["/hidden"]]))),
+        ("contains", json!("/hidden"), b(json!({"path": "/hidden"}))),
+        ("contains", json!(5), b(json!(["5"]))),
+        ("contains", json!(5), b(json!("5"))),
+        ("regex", json!("^/secret"), b(json!(["/secret"]))),
+        ("gt", json!(5), b(json!([6]))),
+        // An object is missing on the way.
+        ("eq", json!("root"), json!({"a": [{"b": "root"}]})),
+        ("regex", json!("root"), json!({"a": [{"b": "root"}]})),
+        ("lt", json!(5), json!({"a": "{\"b\": 1}"})),
+        ("exists", json!(true), json!({"a": [{"b": 1}]})),
+        ("exists", json!(false), json!({"a": 1})),
+    ] {
+        assert_eq!(denied(op, value.clone(), args.clone()), ERROR, "deny when {op} {value} {args}");
+        assert_eq!(required(op, value.clone(), args.clone()), NO, "require {op} {value} {args}");
+        let condition = json!({"path": "args.a.b", "op": op, "value": value});
+        for guarded in [
+            json!({"deny_if": [{"conditions": [condition]}], "rules": [{"action": "allow"}]}),
+            json!({"rules": [{"action": "allow"}, {"action": "ask", "when": [condition]}]}),
+        ] {
+            let policy = load(&json!({"tools": {"t.x": guarded}}).to_string());
+            let verdict = verdict(&policy, "t.x", args.clone());
+            assert!(verdict.starts_with("policy_error"), "{guarded} {args}: {verdict}");
+        }
+    }
+}
+
+#[test]
+fn a_difference_that_no_conversion_removes_is_a_difference() {
+    for (op, value, args) in [
+        ("eq", json!([5, 6]), json!(["5"])),
+        ("eq", json!([5, 6]), json!(["5", 7])),
+        ("eq", json!({"k": 1}), json!({"l": "1"})),
+        ("contains", json!("b"), json!(["a", "c", null])),
+        ("in", json!([[1], [2]]), json!([3])),
+    ] {
+        assert_eq!(denied(op, value.clone(), b(args.clone())), YES, "{op} {value} {args}");
+    }
+}
+
+#[test]
+fn an_expression_does_not_compare_values_of_different_types() {
+    for (expression, args) in [
+        ("args.x == 5", json!({"x": "5"})),
+        ("args.x == 5", json!({"x": [5]})),
+        ("args.x != 5", json!({"x": "5"})),
+        (r#"args.x == "a""#, json!({"x": ["a"]})),
+        (r#"args.x == "a""#, json!({"x": {"a": 1}})),
+        (r#"args.x == ["a"]"#, json!({"x": [["a"]]})),
+        (r#"args.x == {"a": 1}"#, json!({"x": {"a": "1"}})),
+        (r#"args.x in ["a", "b"]"#, json!({"x": ["a"]})),
+        (r#"args.x in ["a", null]"#, json!({"x": ["a"]})),
+        ("args.x in [5, 6]", json!({"x": "6"})),
+        (r#"args.x in {"a": 1}"#, json!({"x": 1})),
+        (r#""a" in args.x"#, json!({"x": ["b", ["a"]]})),
+        (r#""a" in args.x"#, json!({"x": "a"})),
+        ("5 in args.x", json!({"x": ["5"]})),
+        (r#"args.x == 5 || args.x == "6""#, json!({"x": "5"})),
+        (r#"args.x.y == "a""#, json!({"x": [{"y": "a"}]})),
+        (r#"has(args.x.y) && args.x.y == "a""#, json!({"x": [{"y": "a"}]})),
+    ] {
+        assert_eq!(cel(expression, args.clone()), ERROR, "{expression} {args}");
+    }
+    for (expression, args) in [
+        ("args.x == 5", json!({"x": 5.0})),
+        (r#"args.x == 5 || args.x == "5""#, json!({"x": "5"})),
+        ("args.x == null", json!({"x": null})),
+        ("args.x != null", json!({"x": "a"})),
+        ("args.x != 5", json!({"x": null})),
+        ("args.x == [1, null]", json!({"x": [1, null]})),
+        (r#"args.x in ["a", 2]"#, json!({"x": 2})),
+        (r#"!(args.x in ["a", 2])"#, json!({"x": "b"})),
+        (r#"!("a" in args.x)"#, json!({"x": ["b", null]})),
+        (r#"!("a" in args.x)"#, json!({"x": []})),
+        (r#""a" in args.x"#, json!({"x": {"a": 1}})),
+        ("type(args.x) == string", json!({"x": "a"})),
+        ("type(args.x) != string", json!({"x": 1})),
+        (r#"args.x.exists_one(i, i == "a")"#, json!({"x": ["a", "b"]})),
+        (r#"string(args.x) == "5""#, json!({"x": 5})),
+    ] {
+        assert_eq!(cel(expression, args.clone()), NO, "{expression} {args}");
+    }
+    let policy =
+        load(r#"{"tools": {"t.x": {"rules": [{"action": "deny", "when": "args.x == \"a\""}]}}}"#);
+    let Verdict::Deny(denial) = decide(&policy, "t.x", json!({"x": ["secret"]})).verdict else {
+        panic!("denied")
+    };
+    assert_eq!(
+        denial.message,
+        "call of `t.x`: rule `rules[0]` could not be evaluated: `==` compares a value of type list \
+        with one of type string"
+    );
 }
 
 #[test]
@@ -164,7 +278,9 @@ fn a_meaningless_comparison_is_a_problem() {
 
 /// The verdict of a tool that is allowed, but denied when an expression holds.
 fn cel(expression: &str, args: Value) -> String {
-    let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "action": "deny", "when": expression}]}}});
+    let file = json!({"tools": {"t.x": {"rules": [
+        {"action": "allow"}, {"name": "r", "action": "deny", "when": expression}
+    ]}}});
     verdict(&load(&file.to_string()), "t.x", args)
 }
 
@@ -217,14 +333,19 @@ fn an_expression_that_fails_denies_whatever_the_action() {
         (r#"cidr(args.x, "10.0.0.0/8")"#, json!({"x": "10"})),
     ] {
         for action in ["allow", "ask", "deny"] {
-            let file = json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "action": action, "when": expression}]}}});
+            let file = json!({
+                "default": "allow",
+                "tools": {"t.x": {"rules": [{"name": "r", "action": action, "when": expression}]}}
+            });
             assert_eq!(
                 verdict(&load(&file.to_string()), "t.x", args.clone()),
                 ERROR,
                 "{action} {expression}"
             );
         }
-        let file = json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "require": expression}]}}});
+        let file = json!({
+            "default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "require": expression}]}}
+        });
         assert_eq!(
             verdict(&load(&file.to_string()), "t.x", args.clone()),
             ERROR,
@@ -286,7 +407,9 @@ fn an_expression_that_cannot_work_is_a_problem() {
 fn an_expression_cannot_stall() {
     let numbers: Vec<u32> = (0..40_000).collect();
     let text = "a".repeat(200_000);
-    let large = json!({"a": numbers, "b": numbers, "s": text, "j": serde_json::to_string(&numbers).unwrap()});
+    let large = json!({
+        "a": numbers, "b": numbers, "s": text, "j": serde_json::to_string(&numbers).unwrap()
+    });
     // Under the bound of arguments in all.
     let args = |keys: &[&str]| {
         Value::Object(keys.iter().map(|key| ((*key).to_owned(), large[key].clone())).collect())
@@ -302,7 +425,9 @@ fn an_expression_cannot_stall() {
         (r#"args.s.matches("(.*)(.*)(.*)(.*)(.*)[0-9]$")"#, args(&["s"])),
         (&format!("size({plus}) < 0"), args(&["s"])),
     ] {
-        let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "action": "deny", "when": expression}]}}});
+        let file = json!({"tools": {"t.x": {"rules": [
+            {"action": "allow"}, {"name": "r", "action": "deny", "when": expression}
+        ]}}});
         let policy = match Policy::load(vec![layer(&file.to_string())], ATTENDED) {
             Ok(policy) => policy,
             Err(_) => continue,

@@ -133,23 +133,24 @@ async fn an_imported_file_answers_random_calls_as_the_original_would() {
         tools.push("a_tool_that_no_file_names".into());
         for _ in 0..RANDOM_CALLS {
             let tool = &tools[dice.below(tools.len() as u64) as usize];
-            let args = dice.arguments(&original.conditions(tool));
+            let conditions = original.conditions(tool);
+            let args = dice.arguments(&conditions);
             let fails = dice.below(5) == 0;
             judge.pass(dice.below(25));
             let before = original.clone();
             let theirs = original.call(tool, &args, judge.now.as_second(), fails);
             let answer = judge.call(tool, &args.to_string(), fails).await;
-            let what = match answer.what {
-                // A value of a type that a rule which asks cannot compare is in doubt, and denied
-                // here; there the rule passes it over.
-                "error" if theirs == "allow" => {
-                    original = before;
-                    in_doubt += 1;
-                    continue;
-                }
-                "error" => "deny",
-                what => what,
-            };
+            let what = if answer.what == "error" { "deny" } else { answer.what };
+            // A value of another type than the one that a rule compares is in doubt, and denied
+            // here; there the comparison is false, or true of `neq` and `not_in`.
+            if what == "deny"
+                && matches!(theirs, "allow" | "ask")
+                && has_other_type(&args, &conditions)
+            {
+                original = before;
+                in_doubt += 1;
+                continue;
+            }
             assert_eq!(
                 what,
                 theirs,
@@ -159,7 +160,8 @@ async fn an_imported_file_answers_random_calls_as_the_original_would() {
             *seen.entry(theirs).or_default() += 1;
         }
     }
-    assert!(in_doubt < 30, "{in_doubt} calls were in doubt");
+    let all: u32 = seen.values().sum();
+    assert!(in_doubt < all / 4, "{in_doubt} of {all} calls were in doubt");
     for what in ["allow", "ask", "deny", "rate_limited", "hidden"] {
         assert!(seen.get(what).is_some_and(|count| *count > 10), "too few of {what}: {seen:?}");
     }
@@ -236,6 +238,20 @@ impl Dice {
             other => other.clone(),
         }
     }
+}
+
+/// Returns true if an argument has another type than the value that a condition compares it with.
+fn has_other_type(args: &Value, conditions: &[(String, Value)]) -> bool {
+    let is_same = |given: &Value, value: &Value| {
+        std::mem::discriminant(given) == std::mem::discriminant(value)
+    };
+    conditions.iter().any(|(path, value)| {
+        let given = args.pointer(&format!("/{}", path.replace('.', "/")));
+        given.filter(|given| !given.is_null()).is_some_and(|given| match value {
+            Value::Array(items) => !items.iter().any(|item| is_same(given, item)),
+            value => !is_same(given, value),
+        })
+    })
 }
 
 fn put(args: &mut Value, path: &str, value: Value) {

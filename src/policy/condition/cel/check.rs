@@ -1,9 +1,12 @@
 //! Checks an expression when it is loaded: only known names and functions, bounded depth and loops.
-//! Replaces calls of `counter` and `matches` by their internal forms.
+//! Replaces `counter`, `matches` and the operators `==`, `!=` and `in` by their internal forms.
 
 use cel::common::ast::{EntryExpr, Expr as Node, IdedExpr, LiteralValue, operators};
 
-use super::functions::{MATCHES, prepare_pattern};
+use super::{
+    equality,
+    functions::{MATCHES, prepare_pattern},
+};
 use crate::policy::condition::{counter::Counter, subject::ArgPath};
 
 /// Deepest tree of an expression.
@@ -228,6 +231,16 @@ impl<'f> Check<'f> {
                 };
                 prepare_pattern(pattern)?;
                 call.func_name = MATCHES.to_owned();
+            }
+            operators::EQUALS => call.func_name = equality::EQUALS.to_owned(),
+            operators::NOT_EQUALS => call.func_name = equality::NOT_EQUALS.to_owned(),
+            operators::IN => {
+                let is_literal = matches!(
+                    call.args.get(1).map(|list| &list.expr),
+                    Some(Node::List(_) | Node::Map(_))
+                );
+                let name = if is_literal { equality::IN_LITERAL } else { equality::IN };
+                call.func_name = name.to_owned();
             }
             "cidr" => {
                 let [_, network] = &call.args[..] else {

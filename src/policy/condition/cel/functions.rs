@@ -14,7 +14,7 @@ use cel::{
 use dashmap::DashMap;
 use regex::Regex;
 
-use super::value::owned_to_cel;
+use super::{equality, value::owned_to_cel};
 use crate::policy::{args, condition::regex::compile_regex};
 
 /// Internal name of `matches`. The check at load replaces calls of `matches` by it.
@@ -38,7 +38,8 @@ pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
                 vec![STRING_TYPE, STRING_TYPE],
                 matches,
             )
-        });
+        })
+        .and_then(|()| equality::declare(&mut env));
     declared.expect("no other overload has these names");
     Arc::new(env)
 });

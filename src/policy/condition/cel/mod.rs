@@ -9,6 +9,7 @@
 pub(super) mod bindings;
 mod check;
 mod cost;
+mod equality;
 mod functions;
 mod size;
 mod value;
@@ -173,8 +174,9 @@ impl Expr for Expression {
             let keys: Vec<Box<str>> = read.path.iter().map(|key| key.as_str().into()).collect();
             let path = read.path.join(".");
             match value_at(&subject.args.value, &keys) {
-                Some(value) => format!("args.{path} = {}", preview(value)),
-                None => format!("args.{path} is missing"),
+                Ok(Some(value)) => format!("args.{path} = {}", preview(value)),
+                Ok(None) => format!("args.{path} is missing"),
+                Err(_) => format!("args.{path} cannot be read: an object is missing on the way"),
             }
         });
         values.collect::<Vec<_>>().join(", ")
@@ -202,6 +204,9 @@ fn reason(error: &ExecutionError) -> String {
         }
         ExecutionError::UndeclaredReference(name) => {
             format!("the expression reads `{name}`, which is not known")
+        }
+        ExecutionError::FunctionError { function, message } if function == equality::MISMATCH => {
+            message.clone()
         }
         ExecutionError::FunctionError { function, .. } => {
             format!("`{function}` failed in the expression")
