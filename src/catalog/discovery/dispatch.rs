@@ -42,7 +42,7 @@ const ARGS_BYTES_MAX: usize = 64 * 1024;
 
 impl Catalog {
     /// The tool at a path, also one written as code, or with other case, `_` and `-`, number of a
-    /// noun or an ending such as `Api`, if only one visible tool can be meant. Waits for an
+    /// noun or an ending such as `Api`, if only one tool can be meant and is visible. Waits for an
     /// upstream that is still being connected for the first time, at most its start timeout.
     pub async fn resolve(
         &self,
@@ -85,21 +85,19 @@ impl Catalog {
     fn look_up(&self, path: &str, filter: &dyn ToolFilter) -> Option<Arc<Tool>> {
         let snapshot = self.registry.present();
         let path = &*path::plain(path);
-        let is_visible = |tool: &&Arc<Tool>| visibility::of(filter, tool) != Visibility::Hidden;
-        if let Some(tool) = snapshot.get(path).filter(is_visible) {
-            return Some(tool.clone());
-        }
-        let mut alike = snapshot.alike(path).filter(is_visible);
-        match (alike.next(), alike.next()) {
-            (Some(only), None) => return Some(only.clone()),
-            (Some(_), Some(_)) => return None,
-            (None, _) => {}
-        }
-        let mut normalized = snapshot.normalized(path).filter(is_visible);
-        match (normalized.next(), normalized.next()) {
-            (Some(only), None) => Some(only.clone()),
-            _ => None,
-        }
+        // A path never means another tool because the one that it names is hidden from the caller:
+        // hidden tools count in what a path may mean, and are left out at the end.
+        let meant = snapshot.get(path).or_else(|| {
+            let mut alike = snapshot.alike(path);
+            match (alike.next(), alike.next()) {
+                (only, None) => only.or_else(|| {
+                    let mut normalized = snapshot.normalized(path);
+                    normalized.next().filter(|_| normalized.next().is_none())
+                }),
+                _ => None,
+            }
+        });
+        meant.filter(|tool| visibility::of(filter, tool) != Visibility::Hidden).cloned()
     }
 
     fn supervisor_of(&self, path: &str) -> Option<&UpstreamSupervisor> {

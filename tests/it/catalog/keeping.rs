@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use airlock::catalog::{Catalog, ResolveError, UpstreamConfig, UpstreamErrorCode, UpstreamState};
+use airlock::catalog::{
+    Catalog, ResolveError, Tool, UpstreamConfig, UpstreamErrorCode, UpstreamState, Visibility,
+};
 use axum::response::IntoResponse;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -139,7 +141,7 @@ async fn a_refresh_by_command_and_by_the_timer_reads_the_list_again() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_nearly_right_heals_when_one_visible_tool_can_be_meant() {
+async fn a_path_that_is_nearly_right_heals_when_one_tool_can_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offer.json");
     let names = [
@@ -172,6 +174,45 @@ async fn a_path_that_is_nearly_right_heals_when_one_visible_tool_can_be_meant() 
             matches!(catalog.resolve(unclear, &open).await, Err(ResolveError::NotFound(_))),
             "{unclear}"
         );
+    }
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_path_of_a_hidden_tool_never_means_its_neighbour() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offer.json");
+    let names = ["shop_buy", "shop-buy", "key.get", "keys.get", "refunds", "orders.list"];
+    let tools: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
+    std::fs::write(&file, Value::from(tools).to_string()).unwrap();
+    let catalog = keeping(vec![demo("fx", &["--offer", file.to_str().unwrap()])], folder.path());
+    assert!(catalog.settled(PATIENCE).await);
+    let view = |tool: &Tool| match tool.name.as_str() {
+        "shop_buy" | "key.get" | "refunds" => Visibility::Hidden,
+        _ => Visibility::Auto,
+    };
+    for path in [
+        "fx.shop_buy",
+        "fx.ShopBuy",
+        "FX.shop_buy",
+        r#"tools["fx"]["shop_buy"]"#,
+        "fx.key.get",
+        "fx.KEY.get",
+        "fx.keysApi.get",
+        "fx.refunds",
+        "fx.refund",
+    ] {
+        let found = catalog.resolve(path, &view).await;
+        assert!(matches!(found, Err(ResolveError::NotFound(_))), "{path}: {found:?}");
+    }
+    for (path, meant) in [
+        ("fx.shop-buy", "fx.shop-buy"),
+        ("fx.keys.get", "fx.keys.get"),
+        ("fx.KEYS.get", "fx.keys.get"),
+        ("fx.order.list", "fx.orders.list"),
+    ] {
+        assert_eq!(catalog.resolve(path, &view).await.unwrap().path, meant, "{path}");
     }
     catalog.shutdown().await;
 }
