@@ -38,6 +38,12 @@ const IMMEDIATE: &str = "use `setTimeout(…, 0)` or `queueMicrotask(…)`";
 const SUBTLE: &str =
     "only `crypto.subtle.digest`, `crypto.randomUUID` and `crypto.getRandomValues` exist";
 const MARKDOWN: &str = "send the program alone, without the Markdown around it";
+const HTML: &str = "the code has HTML escapes such as `&lt;`, `&amp;` or `&quot;`: send it as it \
+    is, without escaping it for HTML";
+const ESCAPED: &str = "the code is escaped once too often: line breaks and quotes stand in it as \
+    `\\n` and `\\\"`; send it as it is";
+const LINE_BREAK: &str = "a string in quotes ends on its line: write `\\n` for a line break in it, \
+    or use a template in backticks";
 const RETURN_VALUE: &str = "the program's value is what it returns: end with `return value`";
 
 /// Names that other runtimes define, each with its hint.
@@ -94,13 +100,23 @@ const MISSING: &[(&str, &str)] = &[
     ("Temporal", "use `Date` and `Intl.DateTimeFormat`"),
 ];
 
-/// Returns the hint for an error at run time, if its cause is known.
-pub(super) fn for_error(name: &str, message: &str) -> Option<&'static str> {
+/// Names of the HTML escapes that code has most often.
+const HTML_ESCAPES: [&str; 8] = ["lt", "gt", "amp", "quot", "apos", "nbsp", "#39", "#x27"];
+
+/// Returns the hint for an error at run time of this source, if its cause is known.
+pub(super) fn for_error(name: &str, message: &str, source: &str) -> Option<&'static str> {
     if message.contains("Code generation from strings disallowed") {
         return Some(CODE_FROM_TEXT);
     }
     match name {
-        "ReferenceError" => missing(message.strip_suffix(" is not defined")?),
+        "ReferenceError" => {
+            let missed = message.strip_suffix(" is not defined")?;
+            let is_escape = |escape: &&str| *escape == missed && source.contains(&entity(escape));
+            match HTML_ESCAPES.iter().any(|escape| is_escape(&escape)) {
+                true => Some(HTML),
+                false => missing(missed),
+            }
+        }
         "TypeError" if message.starts_with("crypto.subtle.") => Some(SUBTLE),
         "TypeError" => {
             missing(message.strip_suffix(" is not a function")?.strip_prefix("globalThis.")?)
@@ -109,15 +125,38 @@ pub(super) fn for_error(name: &str, message: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the hint for a program that does not parse, if its cause is known.
-pub(super) fn for_syntax(message: &str, program: &str) -> Option<&'static str> {
+/// Returns the hint for a program that does not parse at byte `at`, if its cause is known.
+pub(super) fn for_syntax(message: &str, program: &str, at: usize) -> Option<&'static str> {
     if program.lines().any(|line| line.trim_start().starts_with("```")) {
         return Some(MARKDOWN);
+    }
+    if let Some(hint) = escaped(message, program, at) {
+        return Some(hint);
     }
     if message.contains("import") {
         return Some(IMPORT);
     }
     message.contains("export").then_some(RETURN_VALUE)
+}
+
+/// Returns the hint for code that arrived with escapes that belong to its transport.
+fn escaped(message: &str, program: &str, at: usize) -> Option<&'static str> {
+    let (before, after) = program.split_at(program.floor_char_boundary(at));
+    let start = before.rfind('\n').map_or(0, |line_break| line_break + 1);
+    let end = before.len() + after.find('\n').unwrap_or(after.len());
+    let line = &program[start..end];
+    if HTML_ESCAPES.iter().any(|escape| line.contains(&entity(escape))) {
+        return Some(HTML);
+    }
+    let is_near = before.trim_end().ends_with('\\') || after.starts_with('\\');
+    if is_near && [r"\n", r"\r", r"\t", r#"\""#, r"\'"].iter().any(|escape| line.contains(escape)) {
+        return Some(ESCAPED);
+    }
+    message.contains("Unterminated string").then_some(LINE_BREAK)
+}
+
+fn entity(name: &str) -> String {
+    format!("&{name};")
 }
 
 fn missing(name: &str) -> Option<&'static str> {

@@ -169,7 +169,7 @@ impl Prepared {
             column: at.map(|(_, column)| column),
             frame: at.and_then(|at| report::excerpt(&self.source, &self.lines, at)),
             stack: report::stack_text(name, message, &frames),
-            hint: hint::for_error(name, message).map(str::to_owned),
+            hint: hint::for_error(name, message, &self.source).map(str::to_owned),
         }
     }
 
@@ -286,5 +286,5 @@ fn with_hint(program: &str, fault: Fault) -> Fault {
             };
         }
     }
-    Fault { hint: hint::for_syntax(&fault.message, program), ..fault }
+    Fault { hint: hint::for_syntax(&fault.message, program, fault.at), ..fault }
 }

@@ -395,6 +395,37 @@ fn what_cannot_run_is_refused_with_a_way_out() {
 }
 
 #[test]
+fn code_that_was_escaped_once_too_often_is_refused_and_told_so() {
+    for (code, hint) in [
+        ("const few = [1, 2].filter(n =&gt; n &lt; 2); return few", "HTML escapes"),
+        ("return 1;\nconst w = &quot;x&quot;; return w", "HTML escapes"),
+        ("const w = &#39;x&#39;", "HTML escapes"),
+        ("if (a &amp;&amp; b) { return 1 }", "HTML escapes"),
+        (r"const k = 1;\nreturn k", "escaped once too often"),
+        (r"const k = 1;\n\treturn k", "escaped once too often"),
+        ("const k = \\\"x\\\";\nreturn k", "escaped once too often"),
+        (r"const k = \'x\'; return k", "escaped once too often"),
+        ("const k = 'one\ntwo'; return k", "backticks"),
+        ("const k = \"one\r\ntwo\"; return k", "backticks"),
+    ] {
+        let error = error(code);
+        assert!(error.hint.as_ref().is_some_and(|said| said.contains(hint)), "{code}: {error:?}");
+        assert!(error.line.is_some(), "{code}: {error:?}");
+    }
+    for code in ["const s = '&lt;';\nreturn )", r"const s = 'a\nb';\nreturn )", "return ("] {
+        let error = error(code.replace("\\nreturn", "\nreturn").as_str());
+        assert_eq!(error.hint, None, "{code}");
+    }
+}
+
+#[test]
+fn an_escape_that_parses_is_told_when_its_name_is_missed() {
+    let error = error("const n = 1; return n &lt; 2");
+    assert_eq!(error.message, "lt is not defined");
+    assert!(error.hint.as_ref().unwrap().contains("HTML escapes"), "{error:?}");
+}
+
+#[test]
 fn an_unknown_global_comes_with_what_to_use_instead() {
     for name in [
         "require",
