@@ -117,6 +117,45 @@ async fn a_denied_call_ends_its_task_as_denied_and_the_reason_reaches_the_code()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_denied_call_is_not_asked_about_again() {
+    let policed = Policed::start(ASKS).await;
+    let code = r#"
+        const codes = [], messages = new Set();
+        const add = async (args) => {
+            try { await tools.demo.notes.add(args) }
+            catch (error) { codes.push(error.code); messages.add(error.message) }
+        };
+        for (let i = 0; i < 20; i++) await add({ text: "same" });
+        for (let i = 0; i < 20; i++) await add({ text: `other ${i}` });
+        return { codes: [...new Set(codes)], count: codes.length, messages: [...messages] };
+    "#;
+    let task = policed.begin(json!({ "code": code })).await;
+    for text in ["same", "other 0", "other 1", "other 2", "other 3"] {
+        let approval = policed.pending(1).await.remove(0);
+        assert_eq!(approval["args"]["text"], text);
+        let (status, _) = policed.word(&approval, "deny", json!({ "note": "not today" })).await;
+        assert_eq!(status, 200);
+    }
+    let end = policed.end(&task).await;
+    assert_eq!(end["result"]["count"], 40, "{end}");
+    assert_eq!(end["result"]["codes"], json!(["approval_denied"]));
+    let messages = end["result"]["messages"].to_string();
+    assert!(
+        messages.contains("the same call was denied in this task before, so nobody was asked")
+            && messages.contains("not today")
+            && messages.contains("5 calls of this tool were denied in this task"),
+        "{messages}"
+    );
+    assert_eq!(policed.events(&end, "approval.requested").await.len(), 5);
+    assert_eq!(policed.hits("notes.add"), 0);
+    // Another task is asked about anew.
+    let task = policed.begin(json!({ "code": CHANGES_ITS_OBJECT })).await;
+    let approval = policed.pending(1).await.remove(0);
+    policed.word(&approval, "approve", json!({})).await;
+    assert_eq!(policed.end(&task).await["status"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_decisions_have_one_effect() {
     let policed = Policed::start(ASKS).await;
     for round in 1..=3 {

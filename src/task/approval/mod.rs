@@ -1,4 +1,6 @@
-//! Approvals of calls: the request for one, and the calls that wait for one.
+//! Approvals of calls: the request for one, the calls that wait for one, and the denials after
+//! which nobody is asked again.
 
+pub(in crate::task) mod denials;
 pub(in crate::task) mod request;
 pub mod waiters;

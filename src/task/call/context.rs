@@ -24,7 +24,7 @@ use crate::{
     sandbox::{CallFailure, WallClock},
     store::{NewTask, Store, StoreError},
     task::{
-        approval::waiters::ApprovalWaiters,
+        approval::{denials::Denials, waiters::ApprovalWaiters},
         handle::TaskHandle,
         journal::TaskJournal,
         policy_reload::ReloadingPolicy,
@@ -87,6 +87,8 @@ pub(in crate::task) struct CallContext {
     pub(in crate::task) budget: BudgetTracker,
     /// Its searches for tools, which wait for each other.
     pub(in crate::task) caller_limit: CallerLimit,
+    /// What a person denied in it.
+    pub(in crate::task) denials: Denials,
     /// The calls that policy or a person rejected, and the codes of their errors.
     rejected: Mutex<BTreeMap<u32, &'static str>>,
     warnings: Mutex<Warnings>,
@@ -115,6 +117,7 @@ impl CallContext {
             clock,
             budget: BudgetTracker::default(),
             caller_limit: CallerLimit::default(),
+            denials: Denials::default(),
             rejected: Mutex::default(),
             warnings: Mutex::default(),
             run_over: CancellationToken::new(),

@@ -299,6 +299,9 @@ impl<'a> CallPipeline<'a> {
     }
 
     fn open_approval(&mut self, request: ApprovalRequest) -> Performed {
+        if let Some(denied) = self.context.denials.rejection(self.path(), self.call.args.get()) {
+            return Err(denied.into());
+        }
         let waiters = &self.context.services.waiters;
         let waiting = Some(waiters.acquire_slot(self.context.task.id)?);
         let timeout = waiters.timeout(request.terms.timeout);
@@ -330,6 +333,7 @@ impl<'a> CallPipeline<'a> {
         let in_time = context.unless_dropped(decided).await?.is_ok();
         let id = open.row.id;
         let row = context.unless_dropped(self.decided_row(id, in_time)).await??;
+        context.denials.note(&row);
         Ok(CallEvent::ApprovalDecided(Box::new(row)))
     }
 
