@@ -1,7 +1,8 @@
 // Encodes values that leave the guest as JSON. Contract: undefined becomes null, dates ISO strings,
-// bigints decimal strings, maps and sets objects and arrays, errors their name, message and own
-// properties, bytes base64 with their type, a cycle "[Circular]", a lone surrogate U+FFFD. Nothing
-// else is lost silently: a warning reports what JSON cannot represent. Getters, `toJSON` and
+// bigints decimal strings (integers in the arguments of a call), maps and sets objects and arrays,
+// errors their name, message and own properties, bytes base64 with their type, a cycle
+// "[Circular]", a lone surrogate U+FFFD. Nothing else is lost silently: in a result a warning
+// reports what JSON cannot represent, in arguments it is an error. Getters, `toJSON`, iterators and
 // Proxies are guest code and run here, under the guest's own limits.
 import { primordials } from "ext:core/mod.js";
 import { op_base64, op_encode_bytes_max, op_kind, op_warn } from "ext:core/ops";
@@ -10,14 +11,21 @@ const {
   Array,
   ArrayIsArray,
   ArrayPrototypePush,
+  BigInt,
   DatePrototypeGetTime,
   DatePrototypeToISOString,
+  JSONRawJSON,
   JSONStringify,
   MapPrototypeForEach,
   NumberIsFinite,
+  NumberIsInteger,
+  NumberIsSafeInteger,
+  NumberPrototypeToExponential,
   ObjectFreeze,
   ObjectGetOwnPropertyDescriptor,
+  ObjectGetPrototypeOf,
   ObjectKeys,
+  ObjectPrototype,
   RangeError,
   ReflectApply,
   Set,
@@ -26,11 +34,18 @@ const {
   SetPrototypeForEach,
   SetPrototypeHas,
   String,
+  StringPrototypeSlice,
   StringPrototypeToWellFormed,
+  SymbolIterator,
   TypeError,
 } = primordials;
 
 const DEPTH_MAX = 512;
+/** Longest class name in a message, in characters. */
+const NAME_MAX = 60;
+/** Integers that the host can pass on as numbers: those of 64 bits. */
+const INTEGER_MIN = -(2n ** 63n),
+  INTEGER_MAX = 2n ** 64n - 1n;
 
 // Return values of `op_kind`, in the order of the engine.
 const DATE = 1,
@@ -55,7 +70,13 @@ interface Walk {
   depth: number;
   numbers: number;
   halves: number;
+  dates: number;
+  /** Functions and symbols. */
   dropped: number;
+  iterables: number;
+  /** Objects without fields that are not plain objects; the class of the first. */
+  fieldless: number;
+  firstClass: string;
 }
 
 /**
@@ -71,10 +92,36 @@ function spend(walk: Walk, bytes: number) {
 
 function number(walk: Walk, value: number): number | null {
   spend(walk, 1);
-  if (NumberIsFinite(value)) return value;
+  if (NumberIsFinite(value)) return walk.strict ? argument(value) : value;
   if (walk.strict) throw new TypeError(`${value} is not a JSON number`);
   walk.numbers++;
   return null;
+}
+
+/**
+ * Returns a number for the arguments of a call. An integer that may have been rounded gets an
+ * exponent, by which the host tells it from a bigint.
+ */
+function argument(value: number): any {
+  if (!NumberIsInteger(value) || NumberIsSafeInteger(value)) return value;
+  if (INTEGER_MIN <= value && value <= INTEGER_MAX)
+    op_warn(
+      `an argument holds ${value}, an integer beyond 2^53 that may have been rounded; ` +
+        `write it as a bigint, such as \`${BigInt(value)}n\``,
+    );
+  return JSONRawJSON(NumberPrototypeToExponential(value));
+}
+
+function bigint(walk: Walk, value: bigint): any {
+  const digits = String(value);
+  spend(walk, digits.length + 2);
+  if (!walk.strict) return digits;
+  if (value < INTEGER_MIN || value > INTEGER_MAX)
+    throw new RangeError(
+      `the bigint ${StringPrototypeSlice(digits, 0, NAME_MAX)} has more than 64 bits: ` +
+        "pass it as a string",
+    );
+  return JSONRawJSON(digits);
 }
 
 /**
@@ -141,9 +188,11 @@ function special(walk: Walk, kind: number, value: any): unknown {
   switch (kind) {
     case DATE:
       spend(walk, 26);
-      return DatePrototypeGetTime(value) === DatePrototypeGetTime(value)
-        ? DatePrototypeToISOString(value)
-        : null;
+      if (DatePrototypeGetTime(value) === DatePrototypeGetTime(value))
+        return DatePrototypeToISOString(value);
+      if (walk.strict) throw new TypeError("an invalid date is not JSON");
+      walk.dates++;
+      return null;
     case MAP:
       return entries(walk, value);
     case SET: {
@@ -176,6 +225,38 @@ function special(walk: Walk, kind: number, value: any): unknown {
   }
 }
 
+function classOf(value: any): string {
+  const name = ObjectGetPrototypeOf(value)?.constructor?.name;
+  return typeof name === "string" && name !== ""
+    ? `an object of the class ${StringPrototypeSlice(name, 0, NAME_MAX)}`
+    : "an object";
+}
+
+/**
+ * Encodes an object that is not a plain object and has no fields of its own: what it holds is out
+ * of reach, unless it can be iterated.
+ */
+function fieldless(walk: Walk, value: any): unknown {
+  const iterate = value[SymbolIterator];
+  if (typeof iterate === "function") {
+    if (walk.strict)
+      throw new TypeError(`${classOf(value)} is not JSON: pass a list of its items, \`[...it]\``);
+    walk.iterables++;
+    const out: unknown[] = [];
+    const iterator: any = ReflectApply(iterate, value, []);
+    for (;;) {
+      const step = iterator.next();
+      if (step.done) return out;
+      spend(walk, 2);
+      ArrayPrototypePush(out, tree(walk, step.value, "") ?? null);
+    }
+  }
+  if (walk.strict)
+    throw new TypeError(`${classOf(value)} has no fields that JSON can hold: pass a plain object`);
+  if (walk.fieldless++ === 0) walk.firstClass = classOf(value);
+  return { __proto__: null };
+}
+
 function inside(walk: Walk, value: any): unknown {
   if (ArrayIsArray(value)) {
     const length = value.length;
@@ -186,7 +267,12 @@ function inside(walk: Walk, value: any): unknown {
   }
   spend(walk, 2);
   const kind = op_kind(value);
-  return kind === 0 ? properties(walk, value, { __proto__: null }) : special(walk, kind, value);
+  if (kind !== 0) return special(walk, kind, value);
+  if (ObjectKeys(value).length === 0) {
+    const prototype = ObjectGetPrototypeOf(value);
+    if (prototype !== null && prototype !== ObjectPrototype) return fieldless(walk, value);
+  }
+  return properties(walk, value, { __proto__: null });
 }
 
 /** Returns a copy of a value that JSON can represent; undefined if JSON drops it. */
@@ -199,13 +285,11 @@ function tree(walk: Walk, value: any, key: string | number): unknown {
     case "boolean":
       spend(walk, 4);
       return value;
-    case "bigint": {
-      const digits = String(value);
-      spend(walk, digits.length + 2);
-      return digits;
-    }
+    case "bigint":
+      return bigint(walk, value);
     case "function":
     case "symbol":
+      if (walk.strict) throw new TypeError(`a ${typeof value} is not JSON`);
       walk.dropped++;
       return undefined;
     case "undefined":
@@ -240,18 +324,39 @@ function within(value: unknown, strict: boolean, bytesMax: number): string {
     depth: 0,
     numbers: 0,
     halves: 0,
+    dates: 0,
     dropped: 0,
+    iterables: 0,
+    fieldless: 0,
+    firstClass: "",
   };
   const out = tree(walk, value, "");
-  if (!strict) {
-    if (walk.numbers > 0)
-      op_warn(`the result holds NaN or Infinity in ${walk.numbers} place(s), shown as null`);
-    if (walk.halves > 0)
-      op_warn(`the result holds a lone surrogate in ${walk.halves} string(s), shown as U+FFFD`);
-    if (out === undefined && value !== undefined)
-      op_warn(`the result is a ${typeof value}, which JSON cannot hold; it is shown as null`);
-  }
+  if (!strict) warn(walk, value, out);
   return JSONStringify(out) ?? "null";
+}
+
+/** Reports what the JSON of a result does not hold as it was. */
+function warn(walk: Walk, value: unknown, out: unknown) {
+  if (walk.numbers > 0)
+    op_warn(`the result holds NaN or Infinity in ${walk.numbers} place(s), shown as null`);
+  if (walk.halves > 0)
+    op_warn(`the result holds a lone surrogate in ${walk.halves} string(s), shown as U+FFFD`);
+  if (walk.dates > 0)
+    op_warn(`the result holds an invalid date in ${walk.dates} place(s), shown as null`);
+  if (out === undefined && value !== undefined)
+    op_warn(`the result is a ${typeof value}, which JSON cannot hold; it is shown as null`);
+  else if (walk.dropped > 0)
+    op_warn(
+      `the result holds a function or symbol in ${walk.dropped} place(s), which JSON cannot ` +
+        "hold; it is left out, or null in a list",
+    );
+  if (walk.iterables > 0)
+    op_warn(`the result holds an iterator in ${walk.iterables} place(s), shown as a list`);
+  if (walk.fieldless > 0)
+    op_warn(
+      `the result holds ${walk.firstClass} in ${walk.fieldless} place(s), which has no fields ` +
+        "that JSON can hold; it is shown as {}",
+    );
 }
 
 /** Encodes a value as JSON. Throws OVER_LIMIT if the JSON would exceed the limit. */

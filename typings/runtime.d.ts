@@ -15,7 +15,8 @@
 interface ToolPath {
   /**
    * Calls the tool with no argument or one object, which is checked against the tool's schema
-   * before anything leaves.
+   * before anything leaves. An integer beyond 2^53 - 1 is a bigint or a string of digits in the
+   * arguments, and a string of digits in the result.
    * @throws {ToolArgumentError} The arguments do not fit; the message names the field.
    * @throws {ToolNotFoundError} There is no such tool; the message names the nearest ones.
    * @throws {ToolPolicyError} A rule or a person refused the call.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     app::Failure,
+    base::unique_keys::duplicate_key,
     config::Config,
     service::{
         Execute,
@@ -176,6 +177,9 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(args) {
         return Err(Failure::other(format!("`--args` is not JSON: {error}"))
             .hint(r#"for example: --args '{"id": 7}'"#));
+    }
+    if let Some(key) = duplicate_key(args.as_bytes()) {
+        return Err(Failure::other(format!("`--args` has the key {key} twice in one object")));
     }
     Ok(format!("return await tools[{}](JSON.parse({}))", Value::from(path), Value::from(args)))
 }

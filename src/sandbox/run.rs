@@ -5,6 +5,7 @@
 //! most [`STOP_GRACE`] after a limit.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     ops::ControlFlow::{self, Break, Continue},
     sync::Arc,
@@ -16,6 +17,7 @@ use futures::{
     future::{BoxFuture, Fuse, FusedFuture},
     stream::FuturesUnordered,
 };
+use serde_json::value::RawValue;
 use tokio::{sync::watch, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +35,7 @@ use super::{
     schedule::{Permit, Schedule, WorkerSlot},
 };
 use crate::{
-    base::text::ellipsized,
+    base::{integers::quote_unsafe, text::ellipsized},
     model::{ErrorCode, JsonObject, LogLine, Logs, RawJson, TaskError, Usage},
 };
 
@@ -336,7 +338,7 @@ impl<'a> RunLoop<'a> {
 
     fn on_response(&mut self, (call, response): Response) -> Step {
         // A response that no frame can carry is a failure of its call, not of the run.
-        let response = response.and_then(|value| match value.get().len() {
+        let response = response.map(exact).and_then(|value| match value.get().len() {
             bytes if bytes <= RESPONSE_BYTES_MAX => Ok(value),
             bytes => Err(too_large(bytes)),
         });
@@ -523,6 +525,14 @@ impl<'a> RunLoop<'a> {
                 .collect();
         }
         (Some(self.worker).filter(|_| !self.kill), report)
+    }
+}
+
+/// Returns the response as a program can read it without losing digits.
+fn exact(response: RawJson) -> RawJson {
+    match quote_unsafe(response.get()) {
+        Cow::Borrowed(_) => response,
+        Cow::Owned(quoted) => RawValue::from_string(quoted).unwrap_or(response),
     }
 }
 

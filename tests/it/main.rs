@@ -12,6 +12,7 @@ mod finding_turns;
 mod graphql;
 mod guests;
 mod intake;
+mod large_integers;
 mod mcp_protocol;
 mod oauth;
 mod openapi;

@@ -151,3 +151,18 @@ pub(super) fn properties(schema: Option<&Value>, root: &Value) -> Vec<String> {
     }
     names
 }
+
+/// `/a/0/b` as `a[0].b`.
+pub(super) fn field(pointer: &str) -> String {
+    pointer.split('/').skip(1).fold(String::new(), |path, segment| {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        match segment.parse::<usize>() {
+            Ok(index) => format!("{path}[{index}]"),
+            Err(_) => joined(&path, &segment),
+        }
+    })
+}
+
+pub(super) fn joined(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+}

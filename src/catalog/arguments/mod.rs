@@ -5,6 +5,7 @@
 //! over the limit is left to the upstream.
 
 mod fields;
+mod integers;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use self::fields::{belongs, moved, part, properties, step};
+use self::fields::{belongs, field, joined, moved, part, properties, step};
 use super::{
     path,
     schema::{checker::Checker, example, typescript},
@@ -65,7 +66,11 @@ pub(super) async fn check_offloaded(
         };
         if let Ok(value @ Value::Object(_)) = value {
             match tool.checker().map(|checker| checker.allows(&value, QUICK_STEPS_MAX)) {
-                None | Some(Some(true)) => {
+                None => {
+                    return into_object(value)
+                        .map_err(|message| ArgumentError { tool: tool.path.clone(), message });
+                }
+                Some(Some(true)) if !integers::has_rounded(&value) => {
                     return into_object(value)
                         .map_err(|message| ArgumentError { tool: tool.path.clone(), message });
                 }
@@ -128,14 +133,24 @@ pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError
 fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
     let Some(checker) = tool.checker() else { return into_object(value).map_err(error) };
+    let call = path::expression(&tool.path);
+    if let Some(fault) = integers::rounded(&tool.input_schema.value(), &value) {
+        return Err(error(format!("`{call}`: {fault}")));
+    }
+    let converted = || {
+        integers::converted(&tool.input_schema.value(), &value)
+            .filter(|converted| checker.allows(converted, STEPS_MAX) == Some(true))
+    };
     match checker.allows(&value, STEPS_MAX) {
         Some(true) => into_object(value).map_err(error),
-        Some(false) => Err(error(format!(
-            "`{}`: {}; {}",
-            path::expression(&tool.path),
-            faults(tool, checker, &value),
-            example(tool, &value)
-        ))),
+        Some(false) => match converted() {
+            Some(converted) => into_object(converted).map_err(error),
+            None => Err(error(format!(
+                "`{call}`: {}; {}",
+                faults(tool, checker, &value),
+                example(tool, &value)
+            ))),
+        },
         None => {
             tool.log_unchecked();
             into_object(value).map_err(error)
@@ -391,21 +406,6 @@ fn listed(items: impl Iterator<Item = String>) -> String {
         text.push_str(&format!(" and {rest} more"));
     }
     text
-}
-
-/// `/a/0/b` as `a[0].b`.
-fn field(pointer: &str) -> String {
-    pointer.split('/').skip(1).fold(String::new(), |path, segment| {
-        let segment = segment.replace("~1", "/").replace("~0", "~");
-        match segment.parse::<usize>() {
-            Ok(index) => format!("{path}[{index}]"),
-            Err(_) => joined(&path, &segment),
-        }
-    })
-}
-
-fn joined(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 
 fn named(at: &str) -> String {

@@ -387,3 +387,46 @@ async fn what_takes_a_moment_is_checked_elsewhere_and_says_the_same() {
         );
     }
 }
+
+#[test]
+fn a_large_integer_takes_the_type_that_the_schema_wants() {
+    let rows = tool(json!({
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "maybe": {"anyOf": [{"$ref": "#/$defs/long"}, {"type": "null"}]},
+            "ids": {"type": "array", "items": {"type": ["integer", "null"]}},
+            "name": {"type": "string"},
+            "either": {"type": ["string", "integer"]},
+            "a/b~c": {"type": "integer"},
+            "any": {},
+        },
+        "$defs": {"long": {"type": "integer", "format": "int64"}},
+    }));
+    let large = 7_310_448_219_005_560_003_u64;
+    let text = large.to_string();
+    let args = json!({
+        "id": text, "maybe": text, "ids": [text, null, 5], "name": large, "either": text,
+        "a/b~c": text, "any": text,
+    });
+    assert_eq!(
+        Value::Object(check(&rows, &args.to_string()).unwrap()),
+        json!({
+            "id": large, "maybe": large, "ids": [large, null, 5], "name": text, "either": text,
+            "a/b~c": large, "any": text,
+        })
+    );
+    for (wrong, message) in [
+        (r#"{"id": "5"}"#, r#"got string "5", did you mean 5?"#),
+        (r#"{"id": "18446744073709551616"}"#, "field `id` must be integer"),
+        (r#"{"id": "7310448219005560003x"}"#, "field `id` must be integer"),
+        (r#"{"id": "7310448219005560003", "name": []}"#, "did you mean 7310448219005560003n?"),
+        (r#"{"id": 7.31044821900556e18}"#, "field `id` is 7310448219005560000, an integer beyond"),
+        (r#"{"ids": [1, 1e19]}"#, "field `ids[1]` is 10000000000000000000, an integer beyond"),
+    ] {
+        let error = check(&rows, wrong).unwrap_err().message;
+        assert!(error.contains(message), "{wrong}: {error}");
+    }
+    let float = tool(json!({"properties": {"x": {"type": "number"}, "y": {}}}));
+    assert!(check(&float, r#"{"x": 7.3e18, "y": 7.3e18}"#).is_ok());
+}

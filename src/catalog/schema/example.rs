@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::reference;
 use crate::{
-    base::{suggest, text::cut},
+    base::{integers, suggest, text::cut},
     catalog::path,
 };
 
@@ -402,6 +402,11 @@ fn write(value: &Value, bytes_max: usize, out: &mut String) {
         }
         // Cut between characters, and still longer than what is asked for.
         Value::String(text) => out.push_str(&Value::from(cut(text, bytes_max + 4)).to_string()),
-        plain => out.push_str(&plain.to_string()),
+        plain => {
+            out.push_str(&plain.to_string());
+            if integers::unsafe_digits(plain).is_some() {
+                out.push('n');
+            }
+        }
     }
 }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     artifacts::{self, Expanded, Origin, RESPONSE_BYTES_MAX},
+    base::integers::may_be_unsafe,
     catalog::{Tool, ToolResponse, Visibility},
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, CallDecision, CallStarted, ErrorCode,
@@ -226,7 +227,8 @@ impl<'a> CallPipeline<'a> {
         Ok(CallEvent::Resolved)
     }
 
-    /// With artifacts in the arguments, the call from here on holds their true digests.
+    /// From here on the call holds its arguments as they are judged and sent: the true digests of
+    /// artifacts, and integers in the type that the tool wants.
     async fn check(&mut self) -> Performed {
         let (context, tool) = (self.context, self.tool()?.clone());
         match context.unless_dropped(self.checked(&tool)).await? {
@@ -252,7 +254,11 @@ impl<'a> CallPipeline<'a> {
         let workspace = &context.task.principal.workspace_id;
         let stamped = context.services.artifacts.stamped(workspace, args).await;
         match stamped.map_err(|error| artifact_failure(&tool.path, error))? {
-            None => Ok((Arguments::Checked(context.check(tool, args).await?), None)),
+            None => {
+                let checked = context.check(tool, args).await?;
+                let converted = converted(args, &checked);
+                Ok((Arguments::Checked(checked), converted))
+            }
             Some(stamped) => Ok((with_artifacts(stamped.args.get(), tool)?, Some(stamped.args))),
         }
     }
@@ -570,6 +576,14 @@ impl<'a> CallPipeline<'a> {
             Rejected::Failed(failure) => failure,
         }
     }
+}
+
+/// Returns the arguments as they are sent, if the check converted integers in them.
+fn converted(given: &str, checked: &JsonObject) -> Option<RawJson> {
+    let is_same = !may_be_unsafe(given.as_bytes())
+        || serde_json::from_str::<JsonObject>(given).is_ok_and(|given| given == *checked);
+    let text = if is_same { None } else { serde_json::to_string(checked).ok() };
+    text.and_then(|text| RawValue::from_string(text).ok())
 }
 
 /// Arguments that hold artifacts.

@@ -1,0 +1,168 @@
+//! Integers beyond 2^53 - 1 keep their digits on the way to a program and back to the service.
+
+use axum::{
+    Json, Router,
+    extract::Path,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+
+use crate::support::{policy::Policed, server::TestServer};
+
+const LARGE: &str = "7310448219005560003";
+
+const SCHEMA: &str = "
+scalar Long
+type Query { row(id: Long): Row }
+type Row { id: ID! long: Long! }
+";
+
+/// A service that answers with large integers, and repeats what it got as text.
+async fn service() -> String {
+    let json = |text: String| ([("content-type", "application/json")], text).into_response();
+    let rows = get(move || async move { json(format!(r#"{{"rows":[{{"ref":{LARGE}}}, 5]}}"#)) });
+    let make = post(|body: String| async move { Json(json!({ "got": body })) });
+    let graph = post(move |body: String| async move {
+        let variables = serde_json::from_str::<Value>(&body).unwrap()["variables"].to_string();
+        json(format!(r#"{{"data":{{"row":{{"id":{},"long":{LARGE}}}}}}}"#, Value::from(variables)))
+    });
+    let one = get(|Path(path): Path<String>| async move { Json(json!({ "path": path })) });
+    let router = Router::new()
+        .route("/rows", rows.merge(make))
+        .route("/rows/{ref}", one)
+        .route("/graph", graph);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+fn description() -> Value {
+    let long = json!({"type": "integer", "format": "int64"});
+    let fine =
+        json!({"200": {"description": "ok", "content": {"application/json": {"schema": {}}}}});
+    let row = json!({"type": "object", "properties": {
+        "ref": long, "many": {"type": "array", "items": {"anyOf": [long, {"type": "null"}]}},
+        "name": {"type": "string"}, "any": {},
+    }});
+    json!({"openapi": "3.1.0", "paths": {
+        "/rows": {
+            "get": {"operationId": "list", "tags": ["rows"], "responses": fine},
+            "post": {
+                "operationId": "make", "tags": ["rows"], "responses": fine,
+                "requestBody": {"content": {"application/json": {"schema": row}}}
+            },
+        },
+        "/rows/{ref}": {"get": {
+            "operationId": "get", "tags": ["rows"], "responses": fine,
+            "parameters": [{"name": "ref", "in": "path", "required": true, "schema": long}]
+        }},
+    }})
+}
+
+struct Files {
+    _folder: tempfile::TempDir,
+    configuration: String,
+}
+
+async fn configured() -> Files {
+    let (folder, at) = (tempfile::TempDir::new().unwrap(), service().await);
+    let (spec, schema) = (folder.path().join("spec.json"), folder.path().join("schema.graphql"));
+    std::fs::write(&spec, description().to_string()).unwrap();
+    std::fs::write(&schema, SCHEMA).unwrap();
+    let configuration = format!(
+        "[upstreams.svc]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url = {at:?}\n\
+         allow_private = true\n\
+         [upstreams.graph]\nkind = \"graphql\"\nurl = \"{at}/graph\"\nspec = {schema:?}\n\
+         allow_private = true\n"
+    );
+    Files { _folder: folder, configuration }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_keeps_the_digits_of_a_large_integer() {
+    let files = configured().await;
+    let server = TestServer::with(&files.configuration).await;
+    for code in [
+        "return (await tools.svc.rows.list({})).rows[0].ref",
+        "return (await tools.graph.query.row({})).long",
+        "return (await tools.graph.query.row({}, )).long",
+        "const { rows } = await tools.svc.rows.list({}); return `${rows[0].ref}`",
+    ] {
+        let ran = server.run(code).await;
+        assert_eq!(ran["result"], LARGE, "{code}: {ran}");
+        assert_eq!(ran["warnings"], Value::Null, "{code}: {ran}");
+    }
+    let small = server.run("return (await tools.svc.rows.list({})).rows[1]").await;
+    assert_eq!(small["result"], 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_integer_goes_out_in_the_type_that_the_schema_wants() {
+    let files = configured().await;
+    let server = TestServer::with(&files.configuration).await;
+    for (call, expected) in [
+        (format!("tools.svc.rows.get({{ ref: {LARGE}n }})"), json!({ "path": LARGE })),
+        (format!("tools.svc.rows.get({{ ref: '{LARGE}' }})"), json!({ "path": LARGE })),
+        (
+            format!("tools.svc.rows.make({{ body: {{ ref: {LARGE}n, any: {LARGE}n }} }})"),
+            json!({ "got": format!(r#"{{"ref":{LARGE},"any":{LARGE}}}"#) }),
+        ),
+        (
+            format!(
+                "tools.svc.rows.make({{ body: {{ ref: '{LARGE}', many: ['{LARGE}', null, 1], \
+                 name: {LARGE}n, any: '{LARGE}' }} }})"
+            ),
+            json!({ "got": format!(
+                r#"{{"ref":{LARGE},"many":[{LARGE},null,1],"name":"{LARGE}","any":"{LARGE}"}}"#
+            ) }),
+        ),
+        (
+            format!("tools.graph.query.row({{ id: {LARGE}n }}).then((row) => row.id)"),
+            json!(format!(r#"{{"id":{LARGE}}}"#)),
+        ),
+        // What came goes back.
+        (
+            "tools.svc.rows.list({}).then(({ rows }) => tools.svc.rows.get({ ref: rows[0].ref }))"
+                .to_owned(),
+            json!({ "path": LARGE }),
+        ),
+    ] {
+        let ran = server.run(&format!("return await {call}")).await;
+        assert_eq!(ran["result"], expected, "{call}: {ran}");
+    }
+    let rounded = server.run(&format!("return await tools.svc.rows.get({{ ref: {LARGE} }})")).await;
+    let message = rounded["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("field `ref` is 7310448219005560000, an integer beyond 2^53")
+            && message.contains("with `n` at the end"),
+        "{rounded}"
+    );
+    let wrong = format!("return await tools.svc.rows.get({{ reff: {LARGE}n }})");
+    let wrong = server.run(&wrong).await["error"]["message"].as_str().unwrap().to_owned();
+    let (_, right) = wrong.rsplit_once("correct: await ").expect(&wrong);
+    assert_eq!(right, format!("tools.svc.rows.get({{ ref: {LARGE}n }})"));
+    let made = server.run(&format!("return await {right}")).await;
+    assert_eq!(made["result"], json!({ "path": LARGE }), "{made}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policy_judges_a_large_integer_as_it_is_sent() {
+    let files = configured().await;
+    let rules = format!(
+        "version: '1'\ndefault: allow\ntools:\n  svc.rows.get:\n    rules:\n      \
+         - {{ name: taboo, action: deny, when: [{{ path: args.ref, op: eq, value: {LARGE} }}] }}\n"
+    );
+    let policed = Policed::with(&rules, &files.configuration).await;
+    for given in [format!("{LARGE}n"), format!("'{LARGE}'")] {
+        let ran = policed
+            .server
+            .run(&format!("return await tools.svc.rows.get({{ ref: {given} }})"))
+            .await;
+        assert_eq!(ran["error"]["code"], "policy_denied", "{given}: {ran}");
+    }
+    let other = "return await tools.svc.rows.get({ ref: 7310448219005560004n })";
+    let ran = policed.server.run(other).await;
+    assert_eq!(ran["result"], json!({ "path": "7310448219005560004" }), "{ran}");
+}
