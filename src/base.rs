@@ -11,5 +11,7 @@ pub mod limiter;
 pub mod memory;
 pub mod offload;
 pub mod suggest;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod text;
 pub mod unique_keys;

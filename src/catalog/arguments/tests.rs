@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::catalog::tool::OfferedTool;
+use crate::{base::testing::CpuTimer, catalog::tool::OfferedTool};
 
 fn tool(schema: Value) -> Tool {
     let Value::Object(input_schema) = schema else { panic!("a schema is an object") };
@@ -130,7 +130,7 @@ fn a_pattern_that_never_ends_is_cut_short() {
     let evil = tool(json!({
         "type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*\\1$"}}
     }));
-    let began = std::time::Instant::now();
+    let began = CpuTimer::start();
     let _ = check(&evil, &json!({"a": "a".repeat(60)}).to_string());
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
@@ -293,7 +293,7 @@ fn fan(n: usize, keyword: &str) -> Tool {
 
 #[test]
 fn a_schema_that_would_take_for_ever_leaves_the_arguments_to_the_upstream() {
-    let began = std::time::Instant::now();
+    let began = CpuTimer::start();
     for keyword in ["anyOf", "oneOf", "allOf"] {
         assert!(check(&fan(40, keyword), r#"{"x": 1}"#).is_ok());
         // What is missing is told all the same: the schema that takes long is not asked.
@@ -342,7 +342,7 @@ fn many_arguments_are_checked_and_not_every_fault_of_them_is_told() {
 fn patterns_that_grow_are_not_compiled() {
     let grown: Vec<Value> =
         (0..200).map(|at| json!({"pattern": format!("^{at}\\p{{L}}{{200}}$")})).collect();
-    let began = std::time::Instant::now();
+    let began = CpuTimer::start();
     assert!(check(&tool(json!({"properties": {"x": {"anyOf": grown}}})), r#"{"x": 1}"#).is_ok());
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
@@ -353,7 +353,7 @@ fn an_example_has_a_bound_whatever_refers_to_what() {
         (0..2_000).map(|at| (format!("f{at}"), json!({"$ref": "#"}))).collect();
     let names: Vec<String> = properties.keys().cloned().collect();
     let itself = tool(json!({"type": "object", "properties": properties, "required": names}));
-    let began = std::time::Instant::now();
+    let began = CpuTimer::start();
     let message = got(&itself, json!({"x": 1}));
     assert!(
         message.ends_with("like: await tools.gh[\"create-issue\"]({ … })"),
