@@ -1,12 +1,12 @@
 //! Failures of commands, for the person who gave them: the problem, the remedy, and the exit code.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use console::style;
 
 use crate::{
     base::instance::Instance,
-    config::{ConfigError, Store},
+    config::{Config, ConfigError, Store},
 };
 
 /// The exit code. The numbers are those of `sysexits.h`.
@@ -65,6 +65,42 @@ impl Failure {
             .hint(format!(
                 "{stop}, or give this one a database of its own: AIRLOCK_STORE_URL=sqlite://PATH"
             ))
+    }
+
+    /// The server of the database has another configuration.
+    pub fn other_configuration(config: &Config, running: &Instance) -> Self {
+        let (own, other) = (config.identity(), &running.config);
+        let Instance { pid, url, .. } = running;
+        let server = format!("the server of the database (process {pid}, {url})");
+        let named = |file: &Option<PathBuf>| match file {
+            Some(file) => format!("the configuration `{}`", file.display()),
+            None => "no configuration file".to_owned(),
+        };
+        let message = match own.has_same_file(other) {
+            false => format!(
+                "{server} has {}; this command has {}",
+                named(&other.file),
+                named(&own.file)
+            ),
+            true => format!(
+                "{server} has another policy (profile \"{}\", {} policy files) than this command \
+                (profile \"{}\", {} policy files)",
+                other.profile,
+                other.policy_files.len(),
+                own.profile,
+                own.policy_files.len()
+            ),
+        };
+        let use_its = match &other.file {
+            Some(file) if !own.has_same_file(other) => {
+                format!("use its configuration with `--config {}`", file.display())
+            }
+            _ => "use its configuration".to_owned(),
+        };
+        Self::unavailable(message).hint(format!(
+            "{use_its}, stop it with `kill {pid}`, or give one of the two a database of its own \
+            with `store.url`"
+        ))
     }
 
     /// The address to listen on cannot be had.

@@ -222,6 +222,7 @@ fn announce(
         url,
         token,
         version: env!("CARGO_PKG_VERSION").into(),
+        config: config.identity(),
         lasting,
     };
     let path = config.store.instance_file();

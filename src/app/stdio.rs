@@ -104,6 +104,12 @@ async fn acquire_or_attach(
             Err(OpenError::InUse) if Moment::now() < give_up && !stop.is_cancelled() => {
                 // The other's file may be about to be written, or its lock about to be released.
                 if let Ok(Some(instance)) = Instance::find(&config.store.instance_file()) {
+                    let own = config.identity();
+                    if !own.has_same_file(&instance.config)
+                        || !own.has_same_policy(&instance.config)
+                    {
+                        return Err(Failure::other_configuration(&config, &instance));
+                    }
                     return Ok(Acquired::Other(instance));
                 }
                 tokio::time::sleep(FIND_EVERY).await;

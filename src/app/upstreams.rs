@@ -8,8 +8,8 @@ use super::Failure;
 use crate::{
     catalog::{
         self, Catalog, Detected, GraphQlConfig, HttpAccess, HttpConfig, Login, MissingSecret,
-        OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UpstreamConfig,
-        UpstreamKind, UpstreamStatus, Vault, VaultKey,
+        OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UnsetSecret,
+        UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
     config::{self, Config, Environment, ProcessEnvironment, Transport},
     model::InvalidName,
@@ -160,7 +160,14 @@ fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<Upstream
         call_timeout: Duration::from_millis(upstream.call_timeout_ms),
         start_timeout: Duration::from_millis(upstream.start_timeout_ms),
         trusted: upstream.trusted,
+        unset: upstream.unset.iter().map(unset).collect(),
     })
+}
+
+fn unset(reference: &config::UnsetVariable) -> UnsetSecret {
+    let config::UnsetVariable { key, variable, origin } = reference;
+    let message = format!("the environment variable `{variable}` is not set ({origin})");
+    UnsetSecret { key: key.clone(), message }
 }
 
 fn http_access(upstream: &config::Upstream, shared: &SharedResources) -> HttpAccess {

@@ -17,6 +17,31 @@ mod tests;
 /// Largest instance file, in bytes.
 const BYTES_MAX: u64 = 16 * 1024;
 
+/// What distinguishes a configuration from others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigIdentity {
+    /// File that was read, as an absolute path; none without a file.
+    pub file: Option<PathBuf>,
+    /// SHA-256 digest of the file's content.
+    pub digest: Option<String>,
+    /// Profile of the policy.
+    pub profile: String,
+    /// Policy files, as absolute paths.
+    pub policy_files: Vec<PathBuf>,
+}
+
+impl ConfigIdentity {
+    /// Returns true if both are of the same file, which may have changed in the meantime.
+    pub fn has_same_file(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+
+    /// Returns true if both have the same profile and policy files.
+    pub fn has_same_policy(&self, other: &Self) -> bool {
+        (&self.profile, &self.policy_files) == (&other.profile, &other.policy_files)
+    }
+}
+
 /// Running server, as described by its instance file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
@@ -28,6 +53,8 @@ pub struct Instance {
     pub token: String,
     /// Version of the server.
     pub version: String,
+    /// Its configuration, which a command that uses the server must share.
+    pub config: ConfigIdentity,
     /// The server was started to keep running, and not by a client or a command for its own
     /// lifetime.
     #[serde(default)]

@@ -29,6 +29,17 @@ pub struct UpstreamConfig {
     /// Time after which its tools are listed again, also when it does not say that they changed;
     /// zero is never.
     pub refresh_after: Duration,
+    /// Secrets that it needs and that are known to be missing. With any, it is never connected.
+    pub unset: Vec<UnsetSecret>,
+}
+
+/// A secret that is known to be missing without asking for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsetSecret {
+    /// The key of the upstream that refers to it: `auth`, `env.TOKEN`.
+    pub key: String,
+    /// Names the secret.
+    pub message: String,
 }
 
 impl UpstreamConfig {
@@ -41,7 +52,15 @@ impl UpstreamConfig {
             start_timeout: Duration::from_millis(START_TIMEOUT_MS),
             trusted: false,
             refresh_after: Duration::from_secs(REFRESH_MINUTES * 60),
+            unset: vec![],
         }
+    }
+
+    /// The reason for which it cannot be connected; none if no secret is known to be missing.
+    pub(super) fn unset_reason(&self) -> Option<String> {
+        let reasons: Vec<String> =
+            self.unset.iter().map(|unset| format!("`{}`: {}", unset.key, unset.message)).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 }
 

@@ -15,6 +15,9 @@ use super::{
 /// Begins to ask a person to allow an upstream whose credential is OAuth. The error names the
 /// remedy.
 pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
+    if let Some(unset) = upstream.unset.first() {
+        return Err(unset.message.clone());
+    }
     let settings = upstream.kind.factory().credential();
     let settings =
         settings.ok_or("it is a program; its own documentation says how to log in to it")?;

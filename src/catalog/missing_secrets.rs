@@ -4,7 +4,9 @@
 use serde::Serialize;
 
 use super::{
-    config::UpstreamConfig, credential::resolve::resolve, upstream::kind::SecretReference,
+    config::{UnsetSecret, UpstreamConfig},
+    credential::resolve::resolve,
+    upstream::kind::SecretReference,
 };
 
 /// A reference to a secret that is missing or empty.
@@ -20,8 +22,17 @@ pub struct MissingSecret {
 
 /// References of an upstream to secrets that are missing or empty.
 pub async fn missing_secrets(upstream: &UpstreamConfig) -> Vec<MissingSecret> {
-    let mut missing = vec![];
+    let unset = upstream.unset.iter().map(|UnsetSecret { key, message }| MissingSecret {
+        upstream: upstream.name.to_string(),
+        key: key.clone(),
+        message: message.clone(),
+    });
+    let mut missing: Vec<MissingSecret> = unset.collect();
+    let known: Vec<String> = missing.iter().map(|missing| missing.key.clone()).collect();
     for SecretReference { key, source, vault } in upstream.kind.factory().secret_references() {
+        if known.contains(&key) {
+            continue;
+        }
         if let Err(message) = resolve(source, vault).await {
             missing.push(MissingSecret { upstream: upstream.name.to_string(), key, message });
         }

@@ -32,7 +32,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     discovery::Outages,
     registry::{ToolRegistry, disk_cache::ToolCache},
-    upstream::supervisor::{TrustSettings, UpstreamSupervisor},
+    upstream::{
+        Upstream,
+        incomplete::Incomplete,
+        supervisor::{TrustSettings, UpstreamSupervisor},
+    },
 };
 use crate::{
     base::offload::offload,
@@ -41,7 +45,7 @@ use crate::{
 
 pub use self::{
     arguments::ArgumentError,
-    config::{UpstreamConfig, UpstreamKind},
+    config::{UnsetSecret, UpstreamConfig, UpstreamKind},
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
         vault::{StoredSecret, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
@@ -126,6 +130,10 @@ impl Catalog {
             let trust =
                 TrustSettings { trusted: config.trusted, response_limits: response_limits.clone() };
             let (upstream, secrets) = factory.build(&name, environment);
+            let upstream: Box<dyn Upstream> = match config.unset_reason() {
+                Some(reason) => Box::new(Incomplete::new(upstream, reason)),
+                None => upstream,
+            };
             let supervisor = UpstreamSupervisor::new(
                 name.clone(),
                 upstream,

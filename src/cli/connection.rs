@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{client::Client, screen::Spinner};
+use super::{
+    client::Client,
+    screen::{Spinner, note},
+};
 use crate::{
     app::{self, Audience, Failure},
     base::instance::Instance,
@@ -55,7 +58,7 @@ impl Connection {
 
     /// The running server if it answers, else one of our own.
     pub(super) async fn open(config: &Config, need: Need) -> Result<Self, Failure> {
-        if let Some(running) = Self::running(config).await? {
+        if let Some(running) = Self::running(config, need).await? {
             return Ok(running);
         }
         let spinner = Spinner::start("starting");
@@ -68,7 +71,11 @@ impl Connection {
     }
 
     /// The server that runs on this database, if it answers.
-    pub(super) async fn running(config: &Config) -> Result<Option<Self>, Failure> {
+    ///
+    /// # Errors
+    /// If the server has another configuration file, or another policy than a command that needs
+    /// tools.
+    pub(super) async fn running(config: &Config, need: Need) -> Result<Option<Self>, Failure> {
         let path = config.store.instance_file();
         let found = Instance::find(&path).map_err(|error| {
             Failure::other(format!("`{}` cannot be used: {error}", path.display()))
@@ -76,7 +83,19 @@ impl Connection {
         })?;
         let Some(instance) = found else { return Ok(None) };
         let client = Client::new(&instance)?;
-        Ok(client.is_up().await.then_some(Self { client, own: None }))
+        if !client.is_up().await {
+            return Ok(None);
+        }
+        let own = config.identity();
+        let is_same = own.has_same_file(&instance.config)
+            && (need == Need::Record || own.has_same_policy(&instance.config));
+        if !is_same {
+            return Err(Failure::other_configuration(config, &instance));
+        }
+        if need == Need::Tools && own.digest != instance.config.digest {
+            note("the configuration file has changed since the server started: restart the server");
+        }
+        Ok(Some(Self { client, own: None }))
     }
 
     /// A server in this process, on a free port.

@@ -6,14 +6,14 @@ use serde_json::json;
 
 use super::{
     args::Output,
-    connection::Connection,
+    connection::{Connection, Need},
     screen::{dim, note, print, print_json},
 };
 use crate::{app::Failure, base::instance::Instance, config::Config};
 
 /// Prints a link to the running server's pages.
 pub(super) async fn perform(output: Output, config: &Config) -> Result<ExitCode, Failure> {
-    let Some(connection) = Connection::running(config).await? else {
+    let Some(connection) = Connection::running(config, Need::Record).await? else {
         let database = config.store.path.display();
         return Err(Failure::unavailable(format!(
             "no server runs on the database `{database}`, and only a server has pages"

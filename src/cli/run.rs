@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::Failure,
+    base::text::decoded,
     config::Config,
     model::{LogLevel, TaskStatus},
     service::{
@@ -151,11 +152,11 @@ fn read(file: &Path, code_kb: u64) -> Result<String, Failure> {
         Failure::other(format!("`{}` cannot be read: {error}", file.display()))
     };
     let limit = code_kb * 1024;
-    let mut code = String::new();
+    let mut code = Vec::new();
     let read = if file == Path::new("-") {
-        std::io::stdin().lock().take(limit + 1).read_to_string(&mut code)
+        std::io::stdin().lock().take(limit + 1).read_to_end(&mut code)
     } else {
-        std::fs::File::open(file).map_err(cannot)?.take(limit + 1).read_to_string(&mut code)
+        std::fs::File::open(file).map_err(cannot)?.take(limit + 1).read_to_end(&mut code)
     };
     read.map_err(cannot)?;
     if code.len() as u64 > limit {
@@ -163,7 +164,7 @@ fn read(file: &Path, code_kb: u64) -> Result<String, Failure> {
             format!("`{}` is larger than {code_kb} KiB, the limit for a program", file.display());
         return Err(Failure::other(message).hint("raise `limits.code_kb` (at most 256)"));
     }
-    Ok(code)
+    decoded(&code).map(str::to_owned).map_err(|error| cannot(std::io::Error::other(error)))
 }
 
 fn show(task: &TaskOutcome) -> Result<(), Failure> {

@@ -58,6 +58,10 @@ fn log_start(config: &Config) {
         config.file.as_ref().map_or_else(|| "none".into(), |file| file.display().to_string());
     let database = config.store.path.display();
     let upstreams = config.upstreams.len();
+    if let Some(ignored) = &config.ignored_file {
+        let path = ignored.display();
+        tracing::warn!(path = %path, "`{path}` is not read here; name it with `--config {path}`");
+    }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config = %file,

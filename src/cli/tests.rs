@@ -3,7 +3,11 @@
 use clap::{CommandFactory, Parser};
 
 use super::*;
-use crate::{app::Exit, base::instance::Instance, cli::screen};
+use crate::{
+    app::Exit,
+    base::instance::{ConfigIdentity, Instance},
+    cli::screen,
+};
 
 #[test]
 fn the_grammar_is_sound() {
@@ -74,6 +78,7 @@ fn a_token_goes_nowhere_but_to_this_machine() {
             url: url.into(),
             token: "t".into(),
             version: "1".into(),
+            config: ConfigIdentity::default(),
             lasting: true,
         };
         assert!(client::Client::new(&instance).is_err(), "{url}");

@@ -14,7 +14,7 @@ use serde_json::json;
 use self::url::shown;
 use super::{
     args::Output,
-    connection::Connection,
+    connection::{Connection, Need},
     screen::{self, Spinner, dim, heading, note, print, print_json},
 };
 use crate::{
@@ -90,7 +90,7 @@ fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Upstream, Failure> {
 
 async fn list(config: &Config, output: Output) -> Result<(), Failure> {
     // Only a running server knows their status; otherwise `check` finds it out.
-    let health = match Connection::running(config).await? {
+    let health = match Connection::running(config, Need::Record).await? {
         Some(running) => running.client.health().await.ok(),
         None => None,
     };

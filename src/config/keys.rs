@@ -71,7 +71,9 @@ impl Default for ServerKeys {
 #[serde(default, deny_unknown_fields)]
 pub struct StoreKeys {
     /// Database: `sqlite://PATH`. A relative path is relative to the folder of the configuration
-    /// file. Default: `airlock/airlock.db` in the user's data folder.
+    /// file. Default: below `airlock/` in the user's data folder, `airlock.db` for the
+    /// configuration file in the user's configuration folder (or none), and
+    /// `configurations/NAME/airlock.db` for each other configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,

@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::base::instance::ConfigIdentity;
+
 pub use crate::model::{Document, KeyPlace, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::{
@@ -39,7 +41,7 @@ pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
 pub use resolved::{
     Credential, HttpAccess, OAuth, Secret, SecretKey, SecretStore, Server, Store, Transport,
-    Upstream,
+    UnsetVariable, Upstream,
 };
 pub use shape::Shape;
 pub use show::Setting;
@@ -68,6 +70,11 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// File that was read, if any.
     pub file: Option<PathBuf>,
+    /// SHA-256 digest of that file.
+    pub file_digest: Option<String>,
+    /// `airlock.toml` in the current folder, if it exists and was not read because another program
+    /// chose the folder.
+    pub ignored_file: Option<PathBuf>,
     /// Path at which commands create a file if there is none: in the user's configuration folder.
     pub new_file: Option<PathBuf>,
     /// Every key with its value and its source, for display; secrets are masked.
@@ -117,11 +124,16 @@ impl Config {
                 return Err(ConfigError::new(problems));
             }
         };
+        let ignored_file = sources.folder.join("airlock.toml");
+        let ignored_file = Some(ignored_file)
+            .filter(|path| !sources.search_folder && path.exists() && file.as_ref() != Some(path));
         let mut resolver = resolve::Resolver {
             layers: &layers,
             variables: &variables,
             folder: sources.folder,
+            file: file.as_deref(),
             problems,
+            unset: vec![],
         };
         let server = resolver.server(&keys.server);
         let store = resolver.store(&keys.store);
@@ -134,8 +146,7 @@ impl Config {
             return Err(ConfigError::new(resolver.problems));
         }
         let settings = show::settings(&keys, &store, &layers);
-        let folder = source::user_folder(&variables, "XDG_CONFIG_HOME", ".config");
-        let new_file = folder.map(|folder| folder.join("airlock/airlock.toml"));
+        let new_file = source::user_file(&variables);
         let (limits, artifacts) = (keys.limits, keys.artifacts);
         Ok(Self {
             server,
@@ -148,8 +159,26 @@ impl Config {
             approvals,
             upstreams,
             file,
+            file_digest: layers.file_digest,
+            ignored_file,
             new_file,
             settings,
         })
+    }
+
+    /// What distinguishes this configuration from others.
+    pub fn identity(&self) -> ConfigIdentity {
+        let profile = serde_json::to_value(self.policy.profile).unwrap_or_default();
+        ConfigIdentity {
+            file: self.file.as_deref().map(source::whole_path),
+            digest: self.file_digest.clone(),
+            profile: profile.as_str().unwrap_or_default().to_owned(),
+            policy_files: self
+                .policy
+                .files
+                .iter()
+                .map(|file| source::whole_path(&file.path))
+                .collect(),
+        }
     }
 }

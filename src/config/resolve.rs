@@ -12,9 +12,13 @@ use url::Url;
 use super::{
     error::{Origin, Problem},
     keys::{ApprovalsKeys, Sandbox, SecretsKeys, ServerKeys, StoreKeys},
-    resolved::{Secret, SecretKey, SecretStore, Server, Store},
-    source::{Layers, user_folder},
+    resolved::{Secret, SecretKey, SecretStore, Server, Store, UnsetVariable},
+    source::{Layers, user_file, user_folder, whole_path},
 };
+use crate::base::digest::sha256;
+
+/// Most characters of a folder's name in the path of its database.
+const NAME_CHARS_MAX: usize = 40;
 
 /// Resolves keys to values and collects problems.
 pub(super) struct Resolver<'a> {
@@ -22,7 +26,11 @@ pub(super) struct Resolver<'a> {
     pub(super) variables: &'a BTreeMap<String, String>,
     /// Folder of relative paths that are not in a file.
     pub(super) folder: &'a Path,
+    /// File that was read.
+    pub(super) file: Option<&'a Path>,
     pub(super) problems: Vec<Problem>,
+    /// References of the present upstream to variables that are not set.
+    pub(super) unset: Vec<UnsetVariable>,
 }
 
 impl Resolver<'_> {
@@ -86,7 +94,7 @@ impl Resolver<'_> {
                         gives the user's data folder; set `store.url`";
                     self.report(&["store", "url"], message.into());
                 }
-                folder.map(|folder| folder.join("airlock/airlock.db"))
+                folder.map(|folder| folder.join("airlock").join(self.default_database()))
             }
         };
         let path = path.unwrap_or_default();
@@ -95,6 +103,21 @@ impl Resolver<'_> {
             None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
         };
         Store { path, state_dir, synchronous: keys.synchronous }
+    }
+
+    /// Returns the path of the database below the user's data folder. A file elsewhere than in the
+    /// user's configuration folder has a database of its own, so that no command is handed to a
+    /// server with another configuration.
+    fn default_database(&self) -> PathBuf {
+        let users = user_file(self.variables).map(|file| whole_path(&file));
+        let file = self.file.map(whole_path).filter(|file| Some(file) != users.as_ref());
+        let Some(file) = file else { return "airlock.db".into() };
+        let digest = sha256(file.as_os_str().as_encoded_bytes());
+        let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+        let is_plain = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        let name: String =
+            folder.to_string_lossy().chars().filter(is_plain).take(NAME_CHARS_MAX).collect();
+        PathBuf::from("configurations").join(format!("{name}-{}", &digest[..16])).join("airlock.db")
     }
 
     pub(super) fn sandbox(&mut self, keys: Sandbox) -> Sandbox {

@@ -9,7 +9,7 @@ use std::{
 
 use url::Url;
 
-use super::keys::Synchronous;
+use super::{error::Origin, keys::Synchronous};
 use crate::{
     base::digest,
     model::{Document, SecretSource},
@@ -104,6 +104,19 @@ pub struct Upstream {
     pub start_timeout_ms: u64,
     /// The owner trusts the annotations of its tools.
     pub trusted: bool,
+    /// Environment variables that it needs and that are not set. It cannot be used until they are.
+    pub unset: Vec<UnsetVariable>,
+}
+
+/// Reference to an environment variable that is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnsetVariable {
+    /// Path of the key that holds the reference, below the upstream: `auth`, `env.TOKEN`.
+    pub key: String,
+    /// Name of the variable.
+    pub variable: String,
+    /// Place of the key.
+    pub origin: Origin,
 }
 
 /// Connection to an upstream.

@@ -14,7 +14,7 @@ use super::{
     shape::Shape,
     toml_json::to_json,
 };
-use crate::base::suggest::nearest;
+use crate::base::{digest::sha256, suggest::nearest, text::decoded};
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -61,6 +61,8 @@ pub(super) struct Layers {
     /// Keys that are set in any layer.
     pub(super) tree: Map<String, Value>,
     origins: BTreeMap<Vec<String>, Origin>,
+    /// Digest of the file as it was read.
+    pub(super) file_digest: Option<String>,
 }
 
 impl Layers {
@@ -124,8 +126,12 @@ impl Layers {
         if size > FILE_BYTES_MAX {
             return Err(file_problem(format!("is {size} bytes; the limit is {FILE_BYTES_MAX}")));
         }
-        let text = std::fs::read_to_string(path)
+        let bytes = std::fs::read(path)
             .map_err(|error| file_problem(format!("cannot be read: {error}")))?;
+        self.file_digest = Some(sha256(&bytes));
+        let text = decoded(&bytes)
+            .map_err(|error| file_problem(format!("cannot be read: {error}")))?
+            .to_owned();
         let document = Document::parse(text.as_str()).map_err(|error| {
             let line = error.span().map_or(0, |span| line_of(&text, span.start));
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
@@ -238,10 +244,21 @@ pub(super) fn find_file(
     });
     requested.or_else(|| {
         let current = folder.map(|folder| folder.join("airlock.toml"));
-        let user = user_folder(variables, "XDG_CONFIG_HOME", ".config")
-            .map(|folder| folder.join("airlock/airlock.toml"));
-        current.into_iter().chain(user).find(|path| path.exists())
+        current.into_iter().chain(user_file(variables)).find(|path| path.exists())
     })
+}
+
+/// Returns the path of a file without links and relative parts, as far as it exists.
+pub(super) fn whole_path(path: &Path) -> PathBuf {
+    path.canonicalize()
+        .or_else(|_| std::path::absolute(path))
+        .unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Returns the user's own configuration file, which may not exist.
+pub(super) fn user_file(variables: &BTreeMap<String, String>) -> Option<PathBuf> {
+    user_folder(variables, "XDG_CONFIG_HOME", ".config")
+        .map(|folder| folder.join("airlock/airlock.toml"))
 }
 
 /// Returns a folder of the XDG base directory specification: the variable if it is an absolute

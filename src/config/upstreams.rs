@@ -10,7 +10,7 @@ use super::{
         auth::{AccountKeys, Auth, SecretSource},
     },
     resolve::Resolver,
-    resolved::{Credential, HttpAccess, Secret, Transport, Upstream},
+    resolved::{Credential, HttpAccess, Secret, Transport, UnsetVariable, Upstream},
 };
 use crate::model::{Document, InvalidName, KeyPlace, NAMESPACE_CHARS_MAX, UpstreamName};
 
@@ -43,9 +43,10 @@ impl Resolver<'_> {
             Some(_) if keys.kind == UpstreamKind::Mcp => None,
             _ => self.own_access(name, keys),
         };
+        let unset = std::mem::take(&mut self.unset);
         let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, trusted, .. } =
             *keys;
-        let upstream = |name: String, transport, access| Upstream {
+        let upstream = |name: String, transport, access, unset| Upstream {
             name,
             transport,
             access,
@@ -53,13 +54,16 @@ impl Resolver<'_> {
             call_timeout_ms,
             start_timeout_ms,
             trusted,
+            unset,
         };
         let accounts = keys.accounts.iter().filter_map(|(account, own)| {
             let access = self.account(name, account, keys, own)?;
-            Some(upstream(format!("{name}-{account}"), transport.clone()?, Some(access)))
+            let unset = std::mem::take(&mut self.unset);
+            Some(upstream(format!("{name}-{account}"), transport.clone()?, Some(access), unset))
         });
         let accounts: Vec<_> = accounts.collect();
-        let own = transport.clone().map(|transport| upstream(name.to_owned(), transport, access));
+        let own =
+            transport.clone().map(|transport| upstream(name.to_owned(), transport, access, unset));
         if self.problems.len() == before {
             own.into_iter().chain(accounts).collect()
         } else {
@@ -381,21 +385,23 @@ impl Resolver<'_> {
         found.collect()
     }
 
-    /// Resolves a value that is available now: a literal, or an environment variable.
+    /// Resolves a value that is available now: a literal, or an environment variable. One that is
+    /// not set concerns its upstream alone.
     pub(super) fn secret(&mut self, path: &[&str], source: &SecretSource) -> Option<Secret> {
         match source {
             SecretSource::Text(text) => Some(Secret::new(text.clone())),
             SecretSource::Variable(variable) => {
                 let value = self.variables.get(&variable.env);
                 if value.is_none() {
-                    let message = format!(
-                        "`{}` names the environment variable `{}`, which is not set",
-                        path.join("."),
-                        variable.env
-                    );
-                    self.report(path, message);
+                    let whole: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+                    self.unset.push(UnsetVariable {
+                        // Behind `upstreams` and its name.
+                        key: path[path.len().min(2)..].join("."),
+                        variable: variable.env.clone(),
+                        origin: self.layers.origin(&whole),
+                    });
                 }
-                value.map(|value| Secret::new(value.clone()))
+                Some(Secret::new(value.cloned().unwrap_or_default()))
             }
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
                 let message = format!(

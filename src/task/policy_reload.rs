@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    base::offload::offload,
+    base::{offload::offload, text::decoded},
     policy::{Layer, LayerScope, Options, Policy, Problem, Profile},
 };
 
@@ -107,13 +107,13 @@ impl PolicyFile {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > FILE_BYTES_MAX {
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
     }
-    Ok(text)
+    decoded(&bytes).map(str::to_owned).map_err(|error| error.to_string())
 }
 
 fn unreadable(path: &Path, message: String) -> Problem {

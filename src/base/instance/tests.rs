@@ -10,6 +10,7 @@ fn instance(pid: u32) -> Instance {
         url: "http://127.0.0.1:7411".into(),
         token: "hunter2".into(),
         version: "1.2.3".into(),
+        config: ConfigIdentity::default(),
         lasting: true,
     }
 }

@@ -7,7 +7,7 @@ use super::{
     keychain,
     vault::{VALUE_BYTES_MAX, Vault},
 };
-use crate::base::offload::offload;
+use crate::base::{offload::offload, text::decoded};
 use std::path::Path;
 
 /// The value that a reference leads to. The error is free of values.
@@ -34,9 +34,11 @@ pub(in crate::catalog) async fn resolve(
 async fn read_file(path: &Path) -> Result<String, String> {
     let failed =
         |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    file.take(VALUE_BYTES_MAX as u64).read_to_string(&mut text).await.map_err(failed)?;
+    file.take(VALUE_BYTES_MAX as u64).read_to_end(&mut bytes).await.map_err(failed)?;
+    let text = decoded(&bytes)
+        .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()))?;
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() {
         Err(format!("the first line of the file `{}` is empty", path.display()))

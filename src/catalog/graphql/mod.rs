@@ -57,7 +57,10 @@ use super::{
         response::ToolResponse,
     },
 };
-use crate::model::{Document, JsonObject};
+use crate::{
+    base::text::decoded,
+    model::{Document, JsonObject},
+};
 
 /// Shortest time between two readings of the schema that a service asks for by refusing what it
 /// promised.
@@ -122,7 +125,10 @@ enum Text {
 
 impl Text {
     /// A document can be either.
-    fn of(bytes: Vec<u8>) -> Self {
+    fn of(mut bytes: Vec<u8>) -> Self {
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            bytes.drain(..'\u{feff}'.len_utf8());
+        }
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first == Some(&b'{') { Self::Introspection(bytes) } else { Self::Definitions(bytes) }
     }
@@ -131,8 +137,7 @@ impl Text {
         match self {
             Self::Introspection(bytes) => introspection::read(&bytes),
             Self::Definitions(bytes) => {
-                let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-                sdl::read(text)
+                sdl::read(decoded(&bytes).map_err(|error| error.to_string())?)
             }
         }
     }

@@ -6,7 +6,10 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::{base::text::cut, catalog::upstream::import_job::CancelToken};
+use crate::{
+    base::text::{NotText, cut, decoded},
+    catalog::upstream::import_job::CancelToken,
+};
 
 /// Keys of a path item that are operations.
 pub(super) const METHODS: [&str; 8] =
@@ -40,8 +43,8 @@ pub(super) enum Unreadable {
     #[error("it is {0} bytes; the limit is {DOCUMENT_BYTES_MAX}")]
     Size(usize),
     /// Not UTF-8.
-    #[error("it is not UTF-8 text")]
-    Encoding,
+    #[error("{0}")]
+    Encoding(NotText),
     /// Neither JSON nor YAML, or beyond a bound.
     #[error("it is not {format}: {reason}")]
     Syntax {
@@ -61,8 +64,7 @@ pub(super) fn parse(bytes: &[u8], stop: &CancelToken) -> Result<Value, Unreadabl
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(Unreadable::Size(bytes.len()));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Encoding)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = decoded(bytes).map_err(Unreadable::Encoding)?;
     let nodes_left = Cell::new(NODES_MAX);
     let node = Node { nodes_left: &nodes_left, depth: 0, stop };
     // YAML that begins like JSON is flow style, which hardly anybody writes a description in.

@@ -3,6 +3,7 @@
 
 pub(super) mod error;
 pub(super) mod import_job;
+pub(super) mod incomplete;
 pub(super) mod kind;
 pub(super) mod response;
 pub(super) mod supervisor;

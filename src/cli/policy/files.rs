@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     app::Failure,
+    base::text::decoded,
     policy::{Layer, LayerScope, file::FILE_BYTES_MAX},
     service::{PolicyFileText, PolicyFiles, scope_text},
     task::policy_reload::PolicySource,
@@ -17,20 +18,21 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::other(format!("`{}` cannot be read: {error}", path.display()))
     };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let source: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(std::fs::File::open(path).map_err(unreadable)?),
     };
     // One byte more distinguishes a file that is too long from one that just fits.
-    source.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() > FILE_BYTES_MAX {
+    source.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > FILE_BYTES_MAX {
         return Err(Failure::other(format!(
             "`{}` is larger than {FILE_BYTES_MAX} bytes",
             path.display()
         )));
     }
-    Ok(text)
+    let text = decoded(&bytes);
+    text.map(str::to_owned).map_err(|error| unreadable(std::io::Error::other(error)))
 }
 
 /// A file as a layer: with the scope and the upstream of the configuration where that names the

@@ -8,7 +8,7 @@ use super::{files, problems::invalid};
 use crate::{
     app::Failure,
     cli::{
-        connection::Connection,
+        connection::{Connection, Need},
         screen::{self, note, print, print_json},
     },
     config::Config,
@@ -44,7 +44,7 @@ pub(super) async fn perform(
     if let Err(problems) = Policy::load(layers.clone(), source.options) {
         return invalid(&problems, args.json);
     }
-    let findings = match Connection::running(config).await? {
+    let findings = match Connection::running(config, Need::Tools).await? {
         Some(server) => server.client.lint(&files::as_request(&layers)).await?.findings,
         None => {
             note("no server runs, so its tools are not known: paths and arguments are not checked");

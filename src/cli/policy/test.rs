@@ -9,7 +9,7 @@ use super::{files, problems::invalid};
 use crate::{
     app::Failure,
     cli::{
-        connection::Connection,
+        connection::{Connection, Need},
         screen::{self, in_colour_of, note, print, print_json},
     },
     config::Config,
@@ -47,7 +47,7 @@ pub(super) async fn perform(
         Ok(policy) => policy,
         Err(problems) => return invalid(&problems, args.json),
     };
-    let results: Vec<PolicyCase> = match Connection::running(config).await? {
+    let results: Vec<PolicyCase> = match Connection::running(config, Need::Record).await? {
         Some(server) => server.client.test(&files::as_request(&layers)).await?.results,
         None => {
             let reports = policy.run_tests(Timestamp::now(), &|_| None);

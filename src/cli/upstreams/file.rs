@@ -11,6 +11,7 @@ use toml_edit::{DocumentMut, Item, Table};
 
 use crate::{
     app::Failure,
+    base::text::decoded,
     cli::screen::{dim, print},
     config::{Config, ProcessEnvironment, Sources},
 };
@@ -35,7 +36,9 @@ impl Change {
                 .hint("name one with `--config`")
             })?,
         };
-        let before = match fs::read_to_string(&path) {
+        let before = match fs::read(&path)
+            .and_then(|bytes| decoded(&bytes).map(str::to_owned).map_err(std::io::Error::other))
+        {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => {

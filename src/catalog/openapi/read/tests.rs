@@ -29,7 +29,8 @@ fn what_is_no_description_is_told_with_the_place() {
     assert_eq!(got("<html>no</html>"), "it is not an object but a single value");
     assert_eq!(got(""), "it is not an object but empty");
     assert!(got("a: [1\nb: }").starts_with("it is not YAML: "), "{}", got("a: [1\nb: }"));
-    assert_eq!(parse(b"\xff\xfe{}").unwrap_err(), Unreadable::Encoding);
+    assert_eq!(parse(b"\xff\xfe{}").unwrap_err(), Unreadable::Encoding(NotText::Utf16));
+    assert_eq!(parse(b"{\"a\": \"\xe9\"}").unwrap_err(), Unreadable::Encoding(NotText::Other));
 }
 
 #[test]
