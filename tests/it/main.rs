@@ -12,6 +12,7 @@ mod finding_turns;
 mod graphql;
 mod guests;
 mod intake;
+mod mcp_oddities;
 mod mcp_protocol;
 mod oauth;
 mod openapi;
