@@ -1,4 +1,8 @@
-//! Measures JSON without parsing or writing it, and tidies JSON Schemas.
+//! Measures JSON without parsing or writing it, reads single members of an object, repairs what is
+//! nearly JSON, and tidies JSON Schemas.
+
+pub mod members;
+pub mod repair;
 
 use std::io;
 

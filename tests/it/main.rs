@@ -13,6 +13,7 @@ mod graphql;
 mod guests;
 mod intake;
 mod large_integers;
+mod mcp_oddities;
 mod mcp_protocol;
 mod oauth;
 mod openapi;

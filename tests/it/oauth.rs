@@ -1,6 +1,8 @@
 //! OAuth against an authorization server: allowed once in a browser, renewed without a word, told
 //! when it is withdrawn.
 
+mod odd_servers;
+
 use std::{process::Stdio, time::Duration};
 
 use airlock::catalog::{
@@ -273,10 +275,7 @@ async fn a_client_may_speak_for_itself() {
     let status = catalog.status().remove(0);
     assert_eq!(status.status, UpstreamState::Failed);
     let message = status.message.unwrap();
-    assert!(
-        message.contains("refuses: invalid_grant: not any more") && !message.contains("sec-"),
-        "{message}"
-    );
+    assert!(message.ends_with("refuses: invalid_grant") && !message.contains("sec-"), "{message}");
     catalog.shutdown().await;
 }
 

@@ -123,7 +123,7 @@ pub(super) fn types_of(
         (None, None) => {
             // Only MCP has texts that may be JSON.
             let text = if tool.operation.is_none() {
-                " A text that is JSON comes as its value."
+                " A text that is an object or a list in JSON comes as its value."
             } else {
                 ""
             };

@@ -1,112 +1,188 @@
-//! Unwraps the result of a tool into the one value that code works with.
+//! Unwraps the result of a tool into the one value that code works with. What a server sent is cut
+//! out of its message as it is written, so that numbers keep every digit and nothing is lost that
+//! the protocol does not know.
 
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
-use serde::Serialize;
+mod blocks;
+
 use serde_json::value::RawValue;
 
-use super::{elicitation, failure::SAID_BYTES_MAX};
+use super::{elicitation, message::SAID_BYTES_MAX, results::CallResult};
 use crate::{
-    base::text::cut,
+    base::{
+        json::{members::present_members, repair},
+        text::cut,
+    },
     catalog::{
         tool::Tool,
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
-            response::ANSWER_BYTES_MAX,
+            response::{ANSWER_BYTES_MAX, ToolResponse},
         },
     },
     model::RawJson,
 };
 
-/// Beyond it a JavaScript number is not exact, so the text stays a text.
-const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
+/// The result of a tool.
+struct ToolResult<'t> {
+    /// All of it.
+    whole: &'t RawValue,
+    content: Option<&'t RawValue>,
+    structured: Option<&'t RawValue>,
+    is_error: bool,
+    /// `complete` where it is missing.
+    kind: Option<String>,
+    /// Questions of a tool that wants more input.
+    questions: Option<&'t RawValue>,
+}
 
-/// Structured content first; else a single text, as JSON where it is JSON; else the content blocks
-/// as they are.
-pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson, UpstreamError> {
-    let result = match response {
-        CallToolResponse::Complete(result) => result,
-        CallToolResponse::InputRequired(wanted) => {
-            let requests = serde_json::to_value(&wanted.input_requests).unwrap_or_default();
-            let message = format!(
-                "`{}` wants input before it goes on, which is refused: {}; nobody can be asked \
-                during a program, so give it as \
-                 arguments where the tool takes them",
-                tool.path,
-                elicitation::summary(&requests)
-            );
-            return Err(UpstreamError::new(UpstreamErrorCode::InputRequired, tool, message));
-        }
-        _ => {
+/// Structured content first; else a single text, where one that is an object or a list in JSON is
+/// read as one; else the content blocks as they are. Null counts as missing. What the protocol does
+/// not know comes as it is, with a warning.
+pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, UpstreamError> {
+    let CallResult { json, repairs, permit } = result;
+    let result = ToolResult::of(&json);
+    match result.kind.as_deref() {
+        Some("input_required") => return Err(input_required(tool, &result)),
+        Some("task") => {
             let message =
                 format!("`{}` answered with a task of its own, which was not asked for", tool.path);
             return Err(UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message));
         }
-    };
-    if result.is_error == Some(true) {
-        return Err(UpstreamError::new(
-            UpstreamErrorCode::ToolFailed,
-            tool,
-            failure_text(tool, &result),
+        _ => {}
+    }
+    if result.is_error {
+        let said = failure_text(tool, &result);
+        return Err(UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, said));
+    }
+    let Value { json, oddities } = value(&result);
+    if json.get().len() > ANSWER_BYTES_MAX {
+        return Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX));
+    }
+    let mut told = Vec::new();
+    if !oddities.is_empty() {
+        told.push(format!(
+            "the response of `{}` is not as the protocol wants it and is given as it came: {}",
+            tool.path,
+            oddities.join(", ")
         ));
     }
-    if let Some(structured) = &result.structured_content {
-        return bounded(tool, structured);
+    if let Some(repairs) = repairs {
+        told.push(format!(
+            "the response of `{}` was not valid JSON and was repaired: {repairs}",
+            tool.path
+        ));
     }
-    match result.content.as_slice() {
-        [ContentBlock::Text(block)] => match parsed(&block.text) {
-            Some(json) if json.get().len() > ANSWER_BYTES_MAX => {
-                Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX))
-            }
-            Some(json) => Ok(json),
-            None => bounded(tool, &block.text),
-        },
-        blocks => bounded(tool, blocks),
+    let warning = (!told.is_empty()).then(|| told.join("; "));
+    Ok(ToolResponse { json, permit, warning })
+}
+
+impl<'t> ToolResult<'t> {
+    fn of(whole: &'t RawValue) -> Self {
+        let names = ["content", "structuredContent", "isError", "resultType", "inputRequests"];
+        // What is no object has none of them.
+        let [content, structured, is_error, kind, questions] =
+            present_members(whole.get(), names).unwrap_or_default();
+        Self {
+            whole,
+            content,
+            structured,
+            is_error: is_error.is_some_and(|flag| matches!(flag.get(), "true" | "\"true\"" | "1")),
+            kind: kind.and_then(|kind| serde_json::from_str(kind.get()).ok()),
+            questions,
+        }
     }
 }
 
-/// The text as JSON, when it is JSON that JavaScript can hold exactly.
-fn parsed(text: &str) -> Option<RawJson> {
-    let json = RawValue::from_string(text.trim().to_owned()).ok()?;
-    let exact = match serde_json::from_str::<serde_json::Number>(json.get()) {
-        Ok(number) => number.as_f64().is_some_and(|value| value.abs() <= SAFE_INTEGER_MAX),
-        Err(_) => true,
+/// The value of a result, and what is odd about it, in words.
+struct Value {
+    json: RawJson,
+    oddities: Vec<String>,
+}
+
+impl Value {
+    fn fine(json: &RawValue) -> Self {
+        Self { json: json.to_owned(), oddities: Vec::new() }
+    }
+
+    fn odd(json: &RawValue, why: impl Into<String>) -> Self {
+        Self { json: json.to_owned(), oddities: vec![why.into()] }
+    }
+}
+
+fn value(result: &ToolResult<'_>) -> Value {
+    if let Some(structured) = result.structured {
+        return Value::fine(structured);
+    }
+    let Some(content) = result.content else {
+        let why = "it has neither `content` nor `structuredContent`";
+        return Value::odd(result.whole, why);
     };
-    exact.then_some(json)
+    let Ok(blocks) = serde_json::from_str::<Vec<&RawValue>>(content.get()) else {
+        return Value::odd(content, "its `content` is no list");
+    };
+    let oddities = blocks::oddities(&blocks);
+    let single = match blocks.as_slice() {
+        [block] => blocks::text(block),
+        _ => None,
+    };
+    let Some(text) = single else { return Value { json: content.to_owned(), oddities } };
+    // What should be a text and is an object is taken for the object that it is.
+    let json = structure(text).unwrap_or_else(|| text.to_owned());
+    Value { json, oddities }
 }
 
-fn bounded<T: Serialize + ?Sized>(tool: &Tool, value: &T) -> Result<RawJson, UpstreamError> {
-    let json = serde_json::value::to_raw_value(value).map_err(|_| {
-        UpstreamError::new(
-            UpstreamErrorCode::BadAnswer,
-            tool,
-            format!("the response of `{}` is not JSON", tool.path),
-        )
-    })?;
-    if json.get().len() > ANSWER_BYTES_MAX {
-        Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX))
-    } else {
-        Ok(json)
+/// The object or the list that a text is in JSON; a number, a word or a quoted text stays the text
+/// that it is, since it may be a version, a hash or a name.
+fn structure(text: &RawValue) -> Option<RawJson> {
+    let text = serde_json::from_str::<String>(text.get()).ok()?;
+    let text = text.trim();
+    if !text.starts_with(['{', '[']) {
+        return None;
     }
+    let json = RawValue::from_string(text.to_owned()).ok()?;
+    // Only half characters and numbers beyond a double can be in it, which no reader takes.
+    match repair::repaired(json.get().as_bytes()) {
+        Ok(None) => Some(json),
+        Ok(Some(repaired)) => RawValue::from_string(repaired.text).ok(),
+        Err(_) => None,
+    }
+}
+
+fn input_required(tool: &Tool, result: &ToolResult<'_>) -> UpstreamError {
+    let requests = result.questions.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let message = format!(
+        "`{}` wants input before it goes on, which is refused: {}; nobody can be asked during a \
+        program, so give it as arguments where the tool takes them",
+        tool.path,
+        elicitation::summary(&requests.unwrap_or_default())
+    );
+    UpstreamError::new(UpstreamErrorCode::InputRequired, tool, message)
 }
 
 /// Message of a failed tool, in its own words.
-fn failure_text(tool: &Tool, result: &CallToolResult) -> String {
+fn failure_text(tool: &Tool, result: &ToolResult<'_>) -> String {
     let mut text = String::new();
-    for block in &result.content {
-        if let ContentBlock::Text(block) = block {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(cut(&block.text, SAID_BYTES_MAX));
+    let content = result.content.map(RawValue::get).unwrap_or_default();
+    let blocks = serde_json::from_str::<Vec<&RawValue>>(content).unwrap_or_default();
+    let texts = blocks.iter().filter_map(|block| blocks::text(block));
+    for block in texts.filter_map(|raw| serde_json::from_str::<String>(raw.get()).ok()) {
+        if !text.is_empty() {
+            text.push('\n');
         }
+        text.push_str(cut(&block, SAID_BYTES_MAX));
         if text.len() > SAID_BYTES_MAX {
             break;
         }
     }
     if text.trim().is_empty() {
-        text = match &result.structured_content {
-            Some(structured) => structured.to_string(),
-            None => format!("`{}` failed and does not say why", tool.path),
+        let quoted = || serde_json::from_str::<String>(content).ok();
+        // Whatever it said stands in what it sent.
+        text = match (result.structured, result.content) {
+            (Some(structured), _) => cut(structured.get(), SAID_BYTES_MAX).to_owned(),
+            (None, Some(content)) if content.get() != "[]" => {
+                quoted().unwrap_or_else(|| cut(content.get(), SAID_BYTES_MAX).to_owned())
+            }
+            _ => format!("`{}` failed and does not say why", tool.path),
         };
     }
     cut(&text, SAID_BYTES_MAX).to_owned()

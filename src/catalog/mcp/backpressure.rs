@@ -16,12 +16,13 @@ use std::{
 
 use rmcp::{
     RoleClient,
-    model::{JsonRpcMessage, RequestId, ServerNotification},
+    model::{ClientNotification, ClientRequest, JsonRpcMessage, RequestId, ServerNotification},
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
 use tokio::sync::watch;
 
+use super::results::CallResults;
 use crate::base::{json::encoded_bytes, text::cut};
 
 /// Requests of a server without an answer, and messages to it that are not written yet, together.
@@ -58,7 +59,8 @@ impl CloseReason {
         self.0.borrow().clone()
     }
 
-    fn end(&self, reason: String) {
+    /// Ends the connection for this reason.
+    pub(super) fn end(&self, reason: String) {
         // The first reason is the cause, what follows are its effects.
         self.0.send_if_modified(|present| present.is_none() && present.replace(reason).is_none());
     }
@@ -79,6 +81,7 @@ pub(super) struct BoundedTransport<T> {
     asked: HashSet<RequestId>,
     leaving_bytes_max: usize,
     leaving: Arc<Outgoing>,
+    results: CallResults,
 }
 
 /// Messages that are being sent.
@@ -90,12 +93,13 @@ struct Outgoing {
 
 impl<T> BoundedTransport<T> {
     /// `take_max` bounds the time in which a message is taken; none where that is as long as the
-    /// call itself.
+    /// call itself. `results` is told which calls leave.
     pub(super) fn new(
         inner: T,
         close_reason: CloseReason,
         owed_max: usize,
         take_max: Option<Duration>,
+        results: CallResults,
     ) -> Self {
         let leaving_bytes_max = LEAVING_BYTES_MAX;
         Self {
@@ -106,6 +110,7 @@ impl<T> BoundedTransport<T> {
             asked: HashSet::new(),
             leaving_bytes_max,
             leaving: Arc::default(),
+            results,
         }
     }
 
@@ -206,7 +211,19 @@ where
                         cut(&refusal.error.message, ERROR_BYTES_MAX).to_owned().into();
                 }
             }
-            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => {}
+            JsonRpcMessage::Request(request) => {
+                if matches!(request.request, ClientRequest::CallToolRequest(_)) {
+                    self.results.expect(&request.id);
+                }
+            }
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.results.forget(id);
+                }
+            }
         }
         let bytes = weight(&message);
         let is_crowded = bytes > SMALL_BYTES

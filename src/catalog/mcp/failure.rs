@@ -3,13 +3,17 @@
 use std::error::Error;
 
 use rmcp::{
+    model::ErrorCode,
     service::{ClientInitializeError, ServiceError},
     transport::{
         DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError,
     },
 };
 
-use super::{backpressure, http_client, message};
+use super::{
+    backpressure, http_client,
+    message::{self, SAID_BYTES_MAX},
+};
 use crate::{
     base::text::cut,
     catalog::{
@@ -19,9 +23,10 @@ use crate::{
     },
 };
 
-/// Longest piece of an upstream's own words in an error, in bytes. The supervisor cuts further,
-/// once secrets are blanked: cut here, one could be halved and go unnoticed.
-pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
+/// What the library answers in place of a server to a call that was being answered when the session
+/// had to be made anew.
+const LOST_IN_SESSION: &str =
+    "streamable HTTP session was re-initialized before the response arrived";
 
 /// The address without what may be secret in it: user, password, query.
 pub(super) fn shown_url(url: &str) -> String {
@@ -99,6 +104,12 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
 
 fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
+        ClientInitializeError::JsonRpcError(refusal) if refusal.code.0 == message::UNREADABLE => {
+            ConnectError::new(format!(
+                "the answer of {who} to the handshake cannot be read: {}",
+                cut(&refusal.message, SAID_BYTES_MAX)
+            ))
+        }
         ClientInitializeError::JsonRpcError(refusal) => ConnectError::new(format!(
             "{who} refused the handshake: {}",
             cut(&refusal.message, SAID_BYTES_MAX)
@@ -214,13 +225,30 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
             );
             error
         }
+        ServiceError::McpError(refusal) if refusal.code.0 == message::UNREADABLE => {
+            let why = cut(&refusal.message, SAID_BYTES_MAX);
+            let message = format!(
+                "`{upstream}` answered the call, which may have had an effect, but its answer \
+                cannot be read: {why}"
+            );
+            UpstreamError::new(Code::BadAnswer, tool, message)
+        }
+        // The library's own words for a call whose answer was lost with the session.
+        ServiceError::McpError(refusal)
+            if refusal.code == ErrorCode::INTERNAL_ERROR && refusal.message == LOST_IN_SESSION =>
+        {
+            lost(tool)
+        }
         ServiceError::McpError(refusal) => {
-            let code = refusal.code.0;
+            let code = match refusal.code.0 {
+                message::UNNUMBERED => String::new(),
+                code => format!(" ({code})"),
+            };
             UpstreamError::new(
                 Code::Refused,
                 tool,
                 format!(
-                    "`{upstream}` refused the call ({code}): {}",
+                    "`{upstream}` refused the call{code}: {}",
                     cut(&refusal.message, SAID_BYTES_MAX)
                 ),
             )

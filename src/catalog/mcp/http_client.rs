@@ -24,12 +24,11 @@ use url::Url;
 use super::{
     message::BYTES_MAX,
     reconnect::{RESUME_PAUSE, ReconnectBackoff},
-    reply::{self, Events, Failure, SESSION},
+    reply::{Events, Failure, ReplyReader, SESSION},
 };
 use crate::catalog::{
     credential::{CredentialProvider, RequestCredential},
     net::guard::refusal,
-    upstream::response::ResponseLimits,
 };
 
 /// Redirects of one request that are followed; same origin and same method only.
@@ -48,7 +47,7 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 pub(super) struct HttpTransport {
     client: reqwest::Client,
     credentials: Arc<CredentialProvider>,
-    response_limits: ResponseLimits,
+    replies: ReplyReader,
     pace: Arc<ReconnectBackoff>,
 }
 
@@ -56,9 +55,9 @@ impl HttpTransport {
     pub(super) fn new(
         client: reqwest::Client,
         credentials: Arc<CredentialProvider>,
-        response_limits: ResponseLimits,
+        replies: ReplyReader,
     ) -> Self {
-        Self { client, credentials, response_limits, pace: Arc::default() }
+        Self { client, credentials, replies, pace: Arc::default() }
     }
 
     /// A request with these headers, the owner's and the library's, and those that are the
@@ -192,7 +191,7 @@ impl StreamableHttpClient for HttpTransport {
             let body = body.clone();
             async move {
                 let response = request?.header(CONTENT_TYPE, JSON).body(body).send().await?;
-                reply::of_post(response, message, session.is_some(), &self.response_limits).await
+                self.replies.of_post(response, message, session.is_some()).await
             }
         })
         .await
@@ -244,7 +243,7 @@ impl StreamableHttpClient for HttpTransport {
                 let request = last_event
                     .into_iter()
                     .fold(request?, |request, last| request.header(LAST_EVENT, last));
-                reply::of_get(request.send().await?, &self.response_limits)
+                self.replies.of_get(request.send().await?)
             }
         })
         .await

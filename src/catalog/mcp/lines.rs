@@ -1,18 +1,19 @@
-//! Bounds the lines that a child may write, and answers in its name when one is too long.
-//!
-//! The protocol library drops an overlong line, so that its caller would wait for the timeout; here
-//! the caller gets the reason.
+//! Reads the lines that a child writes, within bounds, and passes on the messages in them. In place
+//! of an answer that is too long or cannot be read, the caller gets the reason.
 
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, DuplexStream},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, DuplexStream},
     process::ChildStdout,
     time::Instant,
 };
 
-use super::message::{self, OVERSIZED, VALUES_MAX};
+use super::{
+    backpressure::CloseReason,
+    incoming::{self, Incoming},
+    message::{self, OVERSIZED, VALUES_MAX},
+};
 use crate::catalog::upstream::response::{LARGE_BYTES, MemoryPermit, ResponseLimits};
 
 /// Bytes of one message that are read and dropped beyond [`message::BYTES_MAX`]; a server whose
@@ -21,12 +22,24 @@ const DROPPED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes at both ends of an overlong line that are searched for the id of the request it answers.
 const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
+/// Bytes without a message, since the last one, after which a server is disconnected.
+const NOISE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Passes on the lines of the child, none longer than [`message::BYTES_MAX`].
-pub(super) fn bounded(stdout: ChildStdout, response_limits: ResponseLimits) -> DuplexStream {
-    let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(relay(stdout, writer, CHILD, response_limits));
-    reader
+/// What the lines of a child are read with.
+pub(super) struct LineReader {
+    pub(super) response_limits: ResponseLimits,
+    pub(super) incoming: Incoming,
+    /// Told why, if the connection is ended from here.
+    pub(super) close_reason: CloseReason,
+}
+
+impl LineReader {
+    /// Passes on the messages of the child, none longer than [`message::BYTES_MAX`].
+    pub(super) fn read(self, stdout: ChildStdout) -> DuplexStream {
+        let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
+        tokio::spawn(self.relay(stdout, writer, CHILD));
+        reader
+    }
 }
 
 /// Limits on a child's output.
@@ -40,11 +53,14 @@ struct Bounds {
     large_line_max: Duration,
     /// Between two pieces of it.
     large_silence_max: Duration,
+    /// Of lines without a message, one after another.
+    noise_bytes_max: usize,
 }
 
 const CHILD: Bounds = Bounds {
     line_bytes_max: message::BYTES_MAX,
     dropped_bytes_max: DROPPED_BYTES_MAX,
+    noise_bytes_max: NOISE_BYTES_MAX,
     large_line_max: message::LARGE_MAX,
     large_silence_max: message::LARGE_SILENCE_MAX,
 };
@@ -64,7 +80,7 @@ struct Line {
 /// A line that is too long.
 struct Overlong {
     /// The request it answers, where its beginning says so: that is answered already.
-    answered: Option<u64>,
+    answered: Option<i64>,
     /// The last bytes seen.
     tail: Vec<u8>,
     /// Bytes dropped since it was too long.
@@ -107,7 +123,7 @@ impl Line {
     }
 
     /// Bytes to pass on now that the line has ended, if any.
-    fn ended(&mut self) -> Option<Vec<u8>> {
+    fn ended(&mut self, incoming: &Incoming) -> Option<Vec<u8>> {
         if let Some(overlong) = &self.overlong {
             return id_at_end(&overlong.tail).filter(|_| overlong.answered.is_none()).map(too_long);
         }
@@ -119,89 +135,100 @@ impl Line {
                 (&self.text[..ENDS_BYTES], &self.text[self.text.len() - ENDS_BYTES..]);
             return id_at_begin(head).or_else(|| id_at_end(tail)).map(too_long);
         }
-        Some(std::mem::take(&mut self.text))
+        let messages = incoming.read(&self.text, None, self.permit.take());
+        // A message is one line.
+        let lines = messages.into_iter().map(|message| message.replace(['\r', '\n'], " ") + "\n");
+        Some(lines.collect::<String>().into_bytes()).filter(|lines| !lines.is_empty())
     }
 }
 
-/// Ends with the child's output, when nobody reads any more, or when a line has no end.
-async fn relay(
-    from: impl AsyncRead + Unpin,
-    mut to: DuplexStream,
-    bounds: Bounds,
-    response_limits: ResponseLimits,
-) {
-    let Bounds { line_bytes_max, dropped_bytes_max, large_line_max, large_silence_max } = bounds;
-    let mut from = BufReader::with_capacity(PIPE_BYTES, from);
-    let mut line = Line::default();
-    loop {
-        let read = match line.until {
-            None => from.fill_buf().await,
-            Some(until) => match tokio::time::timeout_at(
-                until.min(Instant::now() + large_silence_max),
-                from.fill_buf(),
-            )
-            .await
+impl LineReader {
+    /// Ends with the child's output, when nobody reads any more, or when it goes too far.
+    async fn relay(self, from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bounds) {
+        let mut from = BufReader::with_capacity(PIPE_BYTES, from);
+        let (mut line, mut noise_bytes) = (Line::default(), 0usize);
+        loop {
+            let Some(chunk) = next_chunk(&mut from, line.until, bounds).await else { return };
+            let newline = chunk.iter().position(|byte| *byte == b'\n');
+            let taken = newline.map_or(chunk.len(), |at| at + 1);
+            let mut output = line.read(&chunk[..taken], bounds.line_bytes_max);
+            from.consume(taken);
+            noise_bytes = noise_bytes.saturating_add(taken);
+            if line.until.is_none() && line.text.len() > LARGE_BYTES {
+                line.permit = Some(self.response_limits.memory_permit().await);
+                line.until = Some(Instant::now() + bounds.large_line_max);
+            }
+            if newline.is_some() {
+                output = output.or_else(|| line.ended(&self.incoming));
+            } else if let Some(overlong) = &line.overlong
+                && overlong.dropped > bounds.dropped_bytes_max
             {
+                let dropped_bytes_max = bounds.dropped_bytes_max;
+                tracing::warn!(
+                    dropped_bytes_max,
+                    "an upstream's message has no end after {dropped_bytes_max} bytes more"
+                );
+                return;
+            }
+            if let Some(output) = output {
+                noise_bytes = 0;
+                if to.write_all(&output).await.is_err() {
+                    return;
+                }
+            }
+            if newline.is_none() {
+                continue;
+            }
+            // With it go its memory and its place.
+            line = Line::default();
+            if noise_bytes > bounds.noise_bytes_max {
+                self.close_reason.end(format!(
+                    "it wrote {noise_bytes} bytes to its standard output without a message; the \
+                    limit is {}",
+                    bounds.noise_bytes_max
+                ));
+                return;
+            }
+        }
+    }
+}
+
+/// The next piece of what a child writes; none at its end, or where the rest of a large line, which
+/// must be there at `until`, does not come.
+async fn next_chunk<R: AsyncBufRead + Unpin>(
+    from: &mut R,
+    until: Option<Instant>,
+    bounds: Bounds,
+) -> Option<&[u8]> {
+    let read = match until {
+        None => from.fill_buf().await,
+        Some(until) => {
+            let silent_at = Instant::now() + bounds.large_silence_max;
+            match tokio::time::timeout_at(until.min(silent_at), from.fill_buf()).await {
                 Ok(read) => read,
                 Err(_) => {
-                    let (limit_ms, silence_ms) =
-                        (large_line_max.as_millis(), large_silence_max.as_millis());
+                    let limit_ms = bounds.large_line_max.as_millis();
+                    let silence_ms = bounds.large_silence_max.as_millis();
                     tracing::warn!(
                         "an upstream did not end a large message within {limit_ms} ms, or fell \
                         silent in it for {silence_ms} ms"
                     );
-                    return;
+                    return None;
                 }
-            },
-        };
-        let Ok(chunk) = read else { return };
-        if chunk.is_empty() {
-            return;
+            }
         }
-        let newline = chunk.iter().position(|byte| *byte == b'\n');
-        let taken = newline.map_or(chunk.len(), |at| at + 1);
-        let mut output = line.read(&chunk[..taken], line_bytes_max);
-        from.consume(taken);
-        if line.until.is_none() && line.text.len() > LARGE_BYTES {
-            line.permit = Some(response_limits.memory_permit().await);
-            line.until = Some(Instant::now() + large_line_max);
-        }
-        if newline.is_some() {
-            output = output.or_else(|| line.ended());
-        } else if line
-            .overlong
-            .as_ref()
-            .is_some_and(|overlong| overlong.dropped > dropped_bytes_max)
-        {
-            tracing::warn!(
-                dropped_bytes_max,
-                "an upstream's message has no end after {dropped_bytes_max} bytes more"
-            );
-            return;
-        }
-        if let Some(output) = output
-            && to.write_all(&output).await.is_err()
-        {
-            return;
-        }
-        if newline.is_some() {
-            // With it go its memory and its place.
-            line = Line::default();
-        }
-    }
+    };
+    read.ok().filter(|chunk| !chunk.is_empty())
 }
 
 /// Error response in place of a response that was too long.
-fn too_long(id: u64) -> Vec<u8> {
-    let error = json!({
-        "jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}
-    });
-    format!("{error}\n").into_bytes()
+fn too_long(id: i64) -> Vec<u8> {
+    format!("{}\n", incoming::error(id, OVERSIZED, "message too long")).into_bytes()
 }
 
 /// The id that a message answers, where it stands at the very beginning of it, so that it cannot be
 /// a field of the answer.
-fn id_at_begin(head: &[u8]) -> Option<u64> {
+fn id_at_begin(head: &[u8]) -> Option<i64> {
     let head: String = String::from_utf8_lossy(head).split_whitespace().collect();
     let begin = head.strip_prefix('{')?;
     let begin = begin.strip_prefix(r#""jsonrpc":"2.0","#).unwrap_or(begin);
@@ -211,7 +238,7 @@ fn id_at_begin(head: &[u8]) -> Option<u64> {
 }
 
 /// The id at the very end of a line.
-fn id_at_end(tail: &[u8]) -> Option<u64> {
+fn id_at_end(tail: &[u8]) -> Option<i64> {
     let tail: String = String::from_utf8_lossy(tail).split_whitespace().collect();
     let end = tail.strip_suffix('}')?;
     let end = end.strip_suffix(r#","jsonrpc":"2.0""#).unwrap_or(end);

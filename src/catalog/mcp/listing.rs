@@ -8,7 +8,7 @@ use rmcp::{
     service::{Peer, ServiceError},
 };
 
-use super::{failure, message};
+use super::{failure, incoming::TOOL_LIST_REMARKS, message};
 use crate::{
     base::text::cut,
     catalog::{
@@ -25,12 +25,28 @@ pub(super) const TOOLS_MAX: usize = 5_000;
 /// Bytes of names, descriptions and schemas that are taken from one upstream.
 pub(super) const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Remarks about odd tools that are told.
+const REMARKS_MAX: usize = 6;
+
 /// All its tools, or those within the bounds and a note.
 pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> {
     if peer.peer_info().is_some_and(|info| info.capabilities.tools.is_none()) {
         return Ok(Offer { note: Some("it declares no tools".to_owned()), ..Offer::default() });
     }
     let mut offer = Offer::default();
+    let mut remarks = Vec::new();
+    let end = pages(peer, &mut offer, &mut remarks).await?;
+    let told: Vec<String> = remarks.into_iter().take(REMARKS_MAX).chain(end).collect();
+    offer.note = (!told.is_empty()).then(|| told.join("; "));
+    Ok(offer)
+}
+
+/// Reads the pages; returns why it did not read to the end, if so.
+async fn pages(
+    peer: &Peer<RoleClient>,
+    offer: &mut Offer,
+    remarks: &mut Vec<String>,
+) -> Result<Option<String>, ConnectError> {
     let mut seen_cursors = HashSet::new();
     let mut bytes = 0usize;
     let mut cursor: Option<String> = None;
@@ -38,45 +54,42 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
         let params =
             cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
         let page = peer.list_tools(params).await.map_err(|error| of_list(&error))?;
+        let odd = page.meta.as_ref().and_then(|meta| meta.0.get(TOOL_LIST_REMARKS)?.as_array());
+        let odd = odd.into_iter().flatten().filter_map(|remark| remark.as_str());
+        remarks.extend(odd.take(REMARKS_MAX).map(str::to_owned));
         for tool in page.tools {
             bytes = bytes.saturating_add(weight(&tool));
             if offer.tools.len() == TOOLS_MAX {
-                offer.note =
-                    Some(format!("it lists more than {TOOLS_MAX} tools, the rest is left out"));
-                return Ok(offer);
+                return Ok(Some(format!(
+                    "it lists more than {TOOLS_MAX} tools, the rest is left out"
+                )));
             }
             if bytes > LIST_BYTES_MAX {
-                offer.note = Some(format!(
+                return Ok(Some(format!(
                     "its tool list is larger than {LIST_BYTES_MAX} bytes, the rest is left out"
-                ));
-                return Ok(offer);
+                )));
             }
             offer.tools.push(offered(tool));
         }
         match page.next_cursor {
-            None => return Ok(offer),
+            None => return Ok(None),
             Some(next) => {
                 if !seen_cursors.insert(next.clone()) {
-                    offer.note = Some(format!(
-                        "its tool list goes in circles at cursor {:?}",
-                        cut(&next, 60)
-                    ));
-                    return Ok(offer);
+                    let shown = cut(&next, 60);
+                    return Ok(Some(format!("its tool list goes in circles at cursor {shown:?}")));
                 }
                 cursor = Some(next);
             }
         }
     }
-    offer.note =
-        Some(format!("its tool list has more than {PAGES_MAX} pages, the rest is left out"));
-    Ok(offer)
+    Ok(Some(format!("its tool list has more than {PAGES_MAX} pages, the rest is left out")))
 }
 
 fn of_list(error: &ServiceError) -> ConnectError {
     match error {
         ServiceError::UnexpectedResponse => {
             ConnectError::new("its answer to `tools/list` is not a tool list")
-                .hint("ask its makers: every tool needs at least `name` and `inputSchema`")
+                .hint("ask its makers: its member `tools` must be a list")
         }
         ServiceError::McpError(error) if error.code.0 == message::OVERSIZED => ConnectError::new(
             format!("a page of its tool list is longer than {} bytes", message::BYTES_MAX),

@@ -15,6 +15,13 @@ pub(super) const LARGE_MAX: Duration = Duration::from_secs(60);
 pub(super) const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// JSON-RPC error code in place of a message that is too large.
 pub(super) const OVERSIZED: i32 = -32_098;
+/// JSON-RPC error code in place of an answer that cannot be read.
+pub(super) const UNREADABLE: i32 = -32_097;
+/// JSON-RPC error code of an error that has no number of its own.
+pub(super) const UNNUMBERED: i32 = -32_096;
+/// Longest piece of an upstream's own words in an error, in bytes. The supervisor cuts further,
+/// once secrets are blanked: cut here, one could be halved and go unnoticed.
+pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
 
 /// Returns true if it has more values than it may. Each takes two bytes at least.
 pub(super) fn is_crowded(message: &[u8]) -> bool {

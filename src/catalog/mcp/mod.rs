@@ -7,35 +7,36 @@
 mod answer;
 pub(super) mod backpressure;
 pub(super) mod breaker;
+mod client_events;
 pub(super) mod config;
 pub(super) mod elicitation;
 mod factory;
 mod failure;
 pub(super) mod http_client;
+mod incoming;
 mod lines;
 mod listing;
 mod message;
 mod process;
 mod progress;
 pub(super) mod reconnect;
+mod remarks;
 mod reply;
+mod results;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rmcp::{
-    ClientHandler, RoleClient,
+    RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, CallToolResponse, CancelledNotificationParam,
-        ClientCapabilities, ClientConfig, ClientRequest, CustomRequest, CustomResult,
-        ElicitRequestParams, ElicitResult, ErrorCode, ErrorData, Implementation,
-        ProgressNotificationParam, ProtocolVersion, RequestId, ServerResult, SubscriptionFilter,
+        CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
+        ProtocolVersion, RequestId, SubscriptionFilter,
     },
     service::{
-        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt,
-        NotificationContext, Peer, PeerRequestOptions, RequestContext, RunningService,
-        ServiceError,
+        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer,
+        PeerRequestOptions, RunningService, ServiceError,
     },
     transport::{
         StreamableHttpClientTransport, async_rw::AsyncRwTransport,
@@ -48,11 +49,14 @@ use tracing::Instrument;
 use self::{
     backpressure::{BoundedTransport, CloseReason},
     breaker::Breaker,
+    client_events::ClientEvents,
     config::{HttpConfig, StdioConfig},
-    elicitation::Questions,
     http_client::HttpTransport,
+    incoming::Incoming,
+    lines::LineReader,
     process::Process,
-    progress::ProgressRouter,
+    reply::ReplyReader,
+    results::{CallResult, CallResults},
 };
 use super::{
     credential::{CredentialProvider, resolve::resolve},
@@ -158,27 +162,29 @@ impl McpStdio {
         let (mut process, stdout, stdin) =
             Process::spawn(&self.name, &self.config, &environment, &self.secrets)
                 .map_err(Start::Failed)?;
-        let transport = AsyncRwTransport::new_client(
-            lines::bounded(stdout, self.config.response_limits.clone()),
-            stdin,
-        )
-        .with_max_line_length(message::BYTES_MAX + 1);
-        let close_reason = CloseReason::default();
+        let (close_reason, incoming) =
+            (CloseReason::default(), Incoming::new("its standard output"));
+        let lines = LineReader {
+            response_limits: self.config.response_limits.clone(),
+            incoming: incoming.clone(),
+            close_reason: close_reason.clone(),
+        };
+        let transport = AsyncRwTransport::new_client(lines.read(stdout), stdin)
+            .with_max_line_length(usize::MAX);
         let transport = BoundedTransport::new(
             transport,
             close_reason.clone(),
             backpressure::OWED_MAX,
             Some(backpressure::TAKE_MAX),
+            incoming.results.clone(),
         );
         let client_events = ClientEvents::default();
         match client_events.clone().serve_with_lifecycle(transport, era).await {
-            Ok(running) => Ok(McpConnection::over(
-                running,
-                client_events,
-                close_reason,
-                Endpoint::Child(process),
-            )
-            .await),
+            Ok(running) => {
+                let endpoint = Endpoint::Child(process);
+                Ok(McpConnection::over(running, client_events, (close_reason, incoming), endpoint)
+                    .await)
+            }
             Err(error) => {
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
                 let mut failure = failure::of_child(&self.config.command, &error);
@@ -218,35 +224,37 @@ impl Upstream for McpHttp {
                 .max_concurrent_requests(HTTP_POSTS_MAX)
                 .custom_headers(headers)
                 .max_sse_event_size(message::BYTES_MAX);
+            let client_events = ClientEvents::default();
+            let (close_reason, incoming) =
+                (CloseReason::default(), Incoming::new("its event stream"));
+            let replies = ReplyReader {
+                response_limits: self.config.access.shared.response_limits.clone(),
+                incoming: incoming.clone(),
+                doubt: client_events.list_changed.clone(),
+            };
             let transport = StreamableHttpClientTransport::with_client(
-                HttpTransport::new(
-                    client,
-                    self.credentials.clone(),
-                    self.config.access.shared.response_limits.clone(),
-                ),
+                HttpTransport::new(client, self.credentials.clone(), replies),
                 config,
             );
-            let close_reason = CloseReason::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
             let transport = BoundedTransport::new(
                 transport,
                 close_reason.clone(),
                 backpressure::OWED_MAX,
                 None,
+                incoming.results.clone(),
             );
             let era = ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
                 legacy_version: None,
             };
-            let client_events = ClientEvents::default();
             let running = client_events
                 .clone()
                 .serve_with_lifecycle(transport, era)
                 .await
                 .map_err(|error| failure::of_address(&shown, &error))?;
-            let breaker = Breaker::new(self.config.access.call_timeout);
-            Ok(McpConnection::over(running, client_events, close_reason, Endpoint::Http(breaker))
-                .await)
+            let breaker = Endpoint::Http(Breaker::new(self.config.access.call_timeout));
+            Ok(McpConnection::over(running, client_events, (close_reason, incoming), breaker).await)
         })
     }
 }
@@ -255,79 +263,12 @@ fn modern() -> ClientLifecycleMode {
     ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
 }
 
-/// Handles notifications and requests of a server.
-#[derive(Clone, Default)]
-struct ClientEvents {
-    list_changed: Arc<Notify>,
-    questions: Arc<Questions>,
-    progress: Arc<ProgressRouter>,
-}
-
-impl ClientEvents {
-    fn refuse(&self, method: &str, params: &impl serde::Serialize) -> ErrorData {
-        let params = serde_json::to_value(params).unwrap_or_default();
-        self.questions.refuse(elicitation::asked(method, &params));
-        ErrorData::new(
-            ErrorCode::METHOD_NOT_FOUND,
-            format!("{method} is not offered: nobody can answer during a program"),
-            None,
-        )
-    }
-}
-
-impl ClientHandler for ClientEvents {
-    fn get_info(&self) -> ClientConfig {
-        ClientConfig::new(
-            ClientCapabilities::default(),
-            Implementation::new("airlock", env!("CARGO_PKG_VERSION")).with_title("Airlock"),
-        )
-    }
-
-    async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
-        self.list_changed.notify_one();
-    }
-
-    async fn on_progress(
-        &self,
-        notice: ProgressNotificationParam,
-        _context: NotificationContext<RoleClient>,
-    ) {
-        self.progress.route(&notice);
-    }
-
-    async fn create_elicitation(
-        &self,
-        request: ElicitRequestParams,
-        _context: RequestContext<RoleClient>,
-    ) -> Result<ElicitResult, ErrorData> {
-        Err(self.refuse("elicitation/create", &request))
-    }
-
-    // The library would repeat the method, which is as long as the server likes, in its refusal and
-    // its log.
-    async fn on_custom_request(
-        &self,
-        _request: CustomRequest,
-        _context: RequestContext<RoleClient>,
-    ) -> Result<CustomResult, ErrorData> {
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "there is no such method", None))
-    }
-
-    #[expect(deprecated, reason = "servers of the legacy era still ask for it")]
-    async fn create_message(
-        &self,
-        _request: rmcp::model::CreateMessageRequestParams,
-        _context: RequestContext<RoleClient>,
-    ) -> Result<rmcp::model::CreateMessageResult, ErrorData> {
-        Err(self.refuse("sampling/createMessage", &()))
-    }
-}
-
 /// An open connection to a server.
 struct McpConnection {
     peer: Peer<RoleClient>,
     client_events: ClientEvents,
     close_reason: CloseReason,
+    incoming: Incoming,
     /// True once the protocol has ended.
     closed: watch::Receiver<bool>,
     stop: tokio_util::sync::CancellationToken,
@@ -347,7 +288,7 @@ impl McpConnection {
     async fn over(
         running: RunningService<RoleClient, ClientEvents>,
         client_events: ClientEvents,
-        close_reason: CloseReason,
+        (close_reason, incoming): (CloseReason, Incoming),
         endpoint: Endpoint,
     ) -> Box<dyn Connection> {
         let peer = running.peer().clone();
@@ -387,6 +328,7 @@ impl McpConnection {
             peer,
             client_events,
             close_reason,
+            incoming,
             closed,
             stop,
             process: Mutex::new(process),
@@ -400,14 +342,17 @@ impl McpConnection {
         tool: &Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> Result<CallToolResponse, ServiceError> {
+    ) -> Result<CallResult, ServiceError> {
         let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(args);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         // The library's own way of calling keeps the token to itself.
         let handle =
             self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
         let _followed = self.client_events.progress.follow(handle.progress_token.clone(), news);
-        let mut unfinished = Unfinished { peer: &self.peer, id: Some(handle.id.clone()) };
+        let id = handle.id.clone();
+        let results = &self.incoming.results;
+        let mut unfinished =
+            Unfinished { peer: &self.peer, results, id: id.clone(), is_cancelled: true };
         let span = tracing::debug_span!(
             "upstream request",
             upstream = %tool.upstream,
@@ -415,15 +360,9 @@ impl McpConnection {
             id = %handle.id,
         );
         let result = handle.await_response().instrument(span).await;
-        unfinished.id = None;
-        match result? {
-            ServerResult::CallToolResult(result) => Ok(CallToolResponse::Complete(result)),
-            ServerResult::InputRequiredResult(result) => {
-                Ok(CallToolResponse::InputRequired(result))
-            }
-            ServerResult::CreateTaskResult(result) => Ok(CallToolResponse::Task(result)),
-            _ => Err(ServiceError::UnexpectedResponse),
-        }
+        unfinished.is_cancelled = false;
+        result?;
+        results.take(&id).ok_or(ServiceError::UnexpectedResponse)
     }
 
     /// Waits until the protocol has ended.
@@ -437,17 +376,22 @@ impl McpConnection {
     }
 }
 
-/// Sends the server a cancellation when a call is dropped.
+/// A call that is on its way. If it is dropped before its end, the server is asked to cancel it.
 struct Unfinished<'a> {
     peer: &'a Peer<RoleClient>,
-    id: Option<RequestId>,
+    results: &'a CallResults,
+    id: RequestId,
+    is_cancelled: bool,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
+        self.results.forget(&self.id);
         // Outside of a runtime there is no connection left either.
-        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
-            let peer = self.peer.clone();
+        if self.is_cancelled
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (peer, id) = (self.peer.clone(), self.id.clone());
             let cancelled =
                 CancelledNotificationParam::new(Some(id), Some("nobody waits for it".to_owned()));
             runtime.spawn(async move {
@@ -532,7 +476,7 @@ impl Connection for McpConnection {
                 None => Ok(call.await),
             };
             let outcome = match sent {
-                Ok(Ok(response)) => answer::unwrap(tool, response).map(ToolResponse::from),
+                Ok(Ok(result)) => answer::unwrap(tool, result),
                 Err(error) => {
                     if error.code == UpstreamErrorCode::Timeout {
                         self.note_timeout();
@@ -561,6 +505,10 @@ impl Connection for McpConnection {
 
     fn trouble(&self) -> Option<String> {
         self.breaker.as_ref()?.trouble()
+    }
+
+    fn remark(&self) -> Option<String> {
+        self.incoming.remarks.note()
     }
 
     fn is_open(&self) -> bool {

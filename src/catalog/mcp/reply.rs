@@ -2,10 +2,10 @@
 //!
 //! The protocol library holds whole answers, parses them whole, and takes as many at once as there
 //! are calls; here a large one waits for a memory permit before it is read on, and one that is too
-//! large, or has too many values, is answered in the server's name, so that its caller gets the
-//! reason.
+//! large, has too many values, or cannot be read is answered in the server's name, so that its
+//! caller gets the reason.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{
@@ -28,9 +28,10 @@ use rmcp::{
     },
 };
 use sse_stream::{Sse, SseStream};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
+    incoming::{self, Incoming, ProtocolError},
     message::{BYTES_MAX, LARGE_MAX, LARGE_SILENCE_MAX, OVERSIZED, VALUES_MAX, is_crowded},
     reconnect::RETRY_MS_MAX,
 };
@@ -63,89 +64,160 @@ struct Bounds {
 const SERVER: Bounds =
     Bounds { bytes_max: BYTES_MAX, large_max: LARGE_MAX, large_silence_max: LARGE_SILENCE_MAX };
 
-/// The answer to a posted message.
-pub(super) async fn of_post(
-    response: Response,
-    message: &ClientJsonRpcMessage,
-    in_session: bool,
-    response_limits: &ResponseLimits,
-) -> Result<StreamableHttpPostResponse, Failure> {
-    let status = response.status();
-    if let Some(challenge) = challenge(&response) {
-        return Err(challenge);
-    }
-    if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
-        return Ok(StreamableHttpPostResponse::Accepted);
-    }
-    if status == StatusCode::NOT_FOUND && in_session {
-        return Err(StreamableHttpError::SessionExpired);
-    }
-    if !status.is_success() {
-        return refusal(response, message, in_session).await;
-    }
-    let session =
-        response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let id = asked(message);
-    match content_type(response.headers()).as_deref() {
-        Some(kind) if kind.starts_with("text/event-stream") => {
-            let intake = Intake::new(response, response_limits.clone(), SERVER);
-            Ok(StreamableHttpPostResponse::Sse(intake.events(id), session))
-        }
-        Some(kind) if kind.starts_with("application/json") => {
-            let (body, _place) = match Intake::new(response, response_limits.clone(), SERVER)
-                .whole()
-                .await
-            {
-                Ok(read) => read,
-                Err(Broken::TooLong) => return Ok(instead(id, session)),
-                Err(Broken::Connection(error)) => return Err(StreamableHttpError::Client(error)),
-                Err(Broken::Late) => return Err(StreamableHttpError::UnexpectedEndOfStream),
-            };
-            if is_crowded(&body) {
-                return Ok(instead(id, session));
-            }
-            match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-                Ok(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
-                // Nobody waits for an answer to it.
-                Err(_) if id.is_none() => Ok(StreamableHttpPostResponse::Accepted),
-                Err(error) => {
-                    let body = String::from_utf8_lossy(&body);
-                    let shown =
-                        if body.is_empty() { "<empty>" } else { cut(&body, SHOWN_BYTES_MAX) };
-                    Err(StreamableHttpError::UnexpectedServerResponse(
-                        format!("{error}: {shown}").into(),
-                    ))
-                }
-            }
-        }
-        // Some servers answer what needs no answer with an empty success.
-        _ if id.is_none() && response.content_length() == Some(0) => {
-            Ok(StreamableHttpPostResponse::Accepted)
-        }
-        kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(str::to_owned))),
-    }
+/// Reads the answers of one server.
+#[derive(Clone)]
+pub(super) struct ReplyReader {
+    pub(super) response_limits: ResponseLimits,
+    pub(super) incoming: Incoming,
+    /// Told that the server may have lost the session: asking for its tools shows whether it has.
+    pub(super) doubt: Arc<Notify>,
 }
 
-/// The events of a stream that was asked for.
-pub(super) fn of_get(
-    response: Response,
-    response_limits: &ResponseLimits,
-) -> Result<Events, Failure> {
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        return Err(StreamableHttpError::ServerDoesNotSupportSse);
-    }
-    if let Some(challenge) = challenge(&response) {
-        return Err(challenge);
-    }
-    if let Some(error) = in_trouble(&response) {
-        return Err(error.into());
-    }
-    let response = response.error_for_status()?;
-    match content_type(response.headers()) {
-        Some(kind) if kind.starts_with("text/event-stream") => {
-            Ok(Intake::new(response, response_limits.clone(), SERVER).events(None))
+impl ReplyReader {
+    /// The answer to a posted message.
+    pub(super) async fn of_post(
+        &self,
+        response: Response,
+        message: &ClientJsonRpcMessage,
+        in_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = response.status();
+        if let Some(challenge) = challenge(&response) {
+            return Err(challenge);
         }
-        kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(Cow::into_owned))),
+        if !status.is_success() {
+            return self.refusal(response, message, in_session).await;
+        }
+        let is_empty = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT);
+        let Some(id) = asked(message).filter(|_| !is_empty) else {
+            // What needs no answer is acknowledged by any success, whatever it says.
+            return Ok(StreamableHttpPostResponse::Accepted);
+        };
+        let session = response.headers().get(SESSION);
+        let session = session.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let kind = content_type(response.headers()).map(Cow::into_owned);
+        if kind.as_deref().is_some_and(|kind| kind.starts_with("text/event-stream")) {
+            let intake = Intake::new(response, self.response_limits.clone(), SERVER);
+            let events = intake.events(Some(id), self.incoming.clone());
+            return Ok(StreamableHttpPostResponse::Sse(events, session));
+        }
+        self.whole(response, kind, id, session, in_session).await
+    }
+
+    /// The answer that a whole body is.
+    async fn whole(
+        &self,
+        response: Response,
+        kind: Option<String>,
+        id: RequestId,
+        session: Option<String>,
+        in_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let intake = Intake::new(response, self.response_limits.clone(), SERVER);
+        let (body, permit) = match intake.whole().await {
+            Ok(read) => read,
+            Err(Broken::TooLong) => return Ok(instead(id, session)),
+            Err(Broken::Connection(error)) => return Err(StreamableHttpError::Client(error)),
+            Err(Broken::Late) => return Err(StreamableHttpError::UnexpectedEndOfStream),
+        };
+        if is_crowded(&body) {
+            return Ok(instead(id, session));
+        }
+        if in_session && body.len() <= REFUSAL_BYTES_MAX && is_session_lost(&body, true) {
+            return Err(StreamableHttpError::SessionExpired);
+        }
+        let messages = self.incoming.read(&body, Some(&id), permit);
+        let is_json = kind.as_deref().is_some_and(|kind| kind.starts_with("application/json"));
+        match messages.as_slice() {
+            [] if is_json => {
+                Err(StreamableHttpError::UnexpectedServerResponse(shown(&body).into()))
+            }
+            [] => Err(StreamableHttpError::UnexpectedContentType(kind)),
+            [message] => {
+                Ok(StreamableHttpPostResponse::Json(serde_json::from_str(message)?, session))
+            }
+            _ => {
+                let events = messages.into_iter().map(|message| Ok(Sse::default().data(message)));
+                let events = stream::iter(events.collect::<Vec<_>>()).boxed();
+                Ok(StreamableHttpPostResponse::Sse(events, session))
+            }
+        }
+    }
+
+    /// The events of a stream that was asked for.
+    pub(super) fn of_get(&self, response: Response) -> Result<Events, Failure> {
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            return Err(StreamableHttpError::ServerDoesNotSupportSse);
+        }
+        if let Some(challenge) = challenge(&response) {
+            return Err(challenge);
+        }
+        if let Some(error) = in_trouble(&response) {
+            return Err(error.into());
+        }
+        let response = response.error_for_status()?;
+        match content_type(response.headers()) {
+            Some(kind) if kind.starts_with("text/event-stream") => {
+                let intake = Intake::new(response, self.response_limits.clone(), SERVER);
+                Ok(intake.events(None, self.incoming.clone()))
+            }
+            kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(Cow::into_owned))),
+        }
+    }
+
+    /// Interprets an unsuccessful response: an error of the protocol if the body is one, else its
+    /// status.
+    async fn refusal(
+        &self,
+        response: Response,
+        message: &ClientJsonRpcMessage,
+        in_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND && in_session {
+            return Err(StreamableHttpError::SessionExpired);
+        }
+        let is_json = content_type(response.headers())
+            .is_some_and(|kind| kind.starts_with("application/json"));
+        let trouble = match in_trouble(&response) {
+            Some(trouble) if !is_json || status == StatusCode::TOO_MANY_REQUESTS => {
+                return Err(trouble.into());
+            }
+            trouble => trouble,
+        };
+        let body = head(response).await;
+        if in_session && matches!(status, StatusCode::BAD_REQUEST | StatusCode::GONE) {
+            if is_session_lost(&body, false) {
+                return Err(StreamableHttpError::SessionExpired);
+            }
+            self.doubt.notify_one();
+        }
+        let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let text = String::from_utf8_lossy(&body);
+        let error = ProtocolError::within(&text).filter(|_| !is_denied).map(|(_, error)| error);
+        let id = asked(message);
+        if let ClientJsonRpcMessage::Request(request) = message
+            && matches!(request.request, ClientRequest::DiscoverRequest(_))
+            && status.is_client_error()
+            && !in_session
+            && !is_denied
+        {
+            // A server of the era before does not know this request, and says so in some way, often
+            // without its id.
+            let why = format!(
+                "server/discover rejected with HTTP {status}: {}",
+                cut(&text, SHOWN_BYTES_MAX)
+            );
+            return match error {
+                Some(error) => answered(id, |id| error.message(id)),
+                None => answered(id, |id| incoming::error(id, ErrorCode::INVALID_REQUEST.0, &why)),
+            };
+        }
+        match (error.filter(|_| is_json), trouble) {
+            (Some(error), _) if id.is_some() => answered(id, |id| error.message(id)),
+            (_, Some(trouble)) => Err(trouble.into()),
+            (_, None) => Err(HttpStatusError::new(status.as_u16(), None).into()),
+        }
     }
 }
 
@@ -186,61 +258,31 @@ fn in_trouble(response: &Response) -> Option<HttpStatusError> {
         .then(|| HttpStatusError::new(status.as_u16(), retry_after()))
 }
 
-/// Interprets an unsuccessful response: an error of the protocol if the body is one, else its
-/// status.
-async fn refusal(
-    response: Response,
-    message: &ClientJsonRpcMessage,
-    in_session: bool,
-) -> Result<StreamableHttpPostResponse, Failure> {
-    let status = response.status();
-    let is_json =
-        content_type(response.headers()).is_some_and(|kind| kind.starts_with("application/json"));
-    let trouble = match in_trouble(&response) {
-        Some(trouble) if !is_json || status == StatusCode::TOO_MANY_REQUESTS => {
-            return Err(trouble.into());
-        }
-        trouble => trouble,
+/// Returns true if an answer within a session says that there is no such session: an error that
+/// names no request, which was refused before it began, or, where it is no success, words that are
+/// no message at all.
+fn is_session_lost(body: &[u8], is_success: bool) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let names_it = |words: &str| {
+        let words = words.to_ascii_lowercase();
+        ["session", "initializ", "initialis"].iter().any(|word| words.contains(word))
     };
-    let body = head(response).await;
-    let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let protocol_error = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-        Ok(JsonRpcMessage::Error(error)) if !is_denied => Some(error),
-        _ => None,
+    match ProtocolError::within(&text) {
+        Some((None, error)) => names_it(&error.words),
+        Some((Some(_), _)) => false,
+        None => !is_success && names_it(&text),
+    }
+}
+
+/// What is wrong with a body that should be a message, and its beginning.
+fn shown(body: &[u8]) -> String {
+    let why = match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        Ok(_) => "it is no message of the protocol".to_owned(),
+        Err(error) => error.to_string(),
     };
-    let text = String::from_utf8_lossy(&body);
-    if let ClientJsonRpcMessage::Request(request) = message
-        && matches!(request.request, ClientRequest::DiscoverRequest(_))
-        && status.is_client_error()
-        && !in_session
-        && !is_denied
-    {
-        // A server of the era before does not know this request, and says so in some way, often
-        // without its id.
-        let error = protocol_error.map_or_else(
-            || {
-                ErrorData::invalid_request(
-                    format!(
-                        "server/discover rejected with HTTP {status}: {}",
-                        cut(&text, SHOWN_BYTES_MAX)
-                    ),
-                    None,
-                )
-            },
-            |protocol_error| protocol_error.error,
-        );
-        return Ok(StreamableHttpPostResponse::Json(
-            ServerJsonRpcMessage::error(error, Some(request.id.clone())),
-            None,
-        ));
-    }
-    match (protocol_error.filter(|_| is_json), trouble) {
-        (Some(error), _) => {
-            Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None))
-        }
-        (None, Some(trouble)) => Err(trouble.into()),
-        (None, None) => Err(HttpStatusError::new(status.as_u16(), None).into()),
-    }
+    let body = String::from_utf8_lossy(body);
+    let shown = if body.is_empty() { "<empty>" } else { cut(&body, SHOWN_BYTES_MAX) };
+    format!("{why}: {shown}")
 }
 
 /// Reads a body up to its limit, as far as it arrives.
@@ -256,15 +298,21 @@ async fn head(mut response: Response) -> Vec<u8> {
 }
 
 /// Error response in place of a response that was too large.
-fn instead(id: Option<RequestId>, session: Option<String>) -> StreamableHttpPostResponse {
+fn instead(id: RequestId, session: Option<String>) -> StreamableHttpPostResponse {
     tracing::warn!(
         "an upstream sent a message longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} \
         values, it is dropped"
     );
-    match id {
-        Some(_) => StreamableHttpPostResponse::Json(too_long(id), session),
-        None => StreamableHttpPostResponse::Accepted,
-    }
+    StreamableHttpPostResponse::Json(too_long(Some(id)), session)
+}
+
+/// The answer to a request of this side, all of which have numbers as their ids.
+fn answered(
+    id: Option<RequestId>,
+    message: impl FnOnce(i64) -> String,
+) -> Result<StreamableHttpPostResponse, Failure> {
+    let Some(RequestId::Number(id)) = id else { return Ok(StreamableHttpPostResponse::Accepted) };
+    Ok(StreamableHttpPostResponse::Json(serde_json::from_str(&message(id))?, None))
 }
 
 fn too_long(id: Option<RequestId>) -> ServerJsonRpcMessage {
@@ -358,7 +406,7 @@ impl Intake {
 
     /// The events of a body; each is one message. `id` is the request that waits for an answer
     /// among them.
-    fn events(self, id: Option<RequestId>) -> Events {
+    fn events(self, id: Option<RequestId>, incoming: Incoming) -> Events {
         let pieces = stream::unfold(self, async |mut intake| {
             let piece = intake.piece().await?;
             if let Ok(piece) = &piece {
@@ -366,27 +414,18 @@ impl Intake {
             }
             Some((piece, intake))
         });
-        let convert = move |event: Result<Sse, SseError>| {
-            let is_too_large = match &event {
-                Ok(event) => event.data.as_ref().is_some_and(|data| is_crowded(data.as_bytes())),
-                Err(SseError::Body(why)) => matches!(why.downcast_ref(), Some(Broken::TooLong)),
-                Err(_) => false,
-            };
-            if !is_too_large {
-                return Some(event.map(|event| Sse {
-                    retry: event.retry.map(|ms| ms.min(RETRY_MS_MAX)),
-                    ..event
-                }));
+        let convert = move |event: Result<Sse, SseError>| match event {
+            Ok(event) if event.data.as_ref().is_some_and(|data| is_crowded(data.as_bytes())) => {
+                too_large_event(id.clone())
             }
-            tracing::warn!(
-                "an upstream sent an event longer than {BYTES_MAX} bytes or of more than \
-                {VALUES_MAX} values, it is dropped"
-            );
-            let error = serde_json::to_string(&too_long(Some(id.clone()?))).ok()?;
-            Some(Ok(Sse::default().data(error)))
+            Ok(event) => messages(event, id.as_ref(), &incoming),
+            Err(SseError::Body(why)) if matches!(why.downcast_ref(), Some(Broken::TooLong)) => {
+                too_large_event(id.clone())
+            }
+            Err(error) => vec![Err(error)],
         };
         SseStream::from_bytes_stream(pieces.boxed())
-            .filter_map(move |event| std::future::ready(convert(event)))
+            .flat_map(move |event| stream::iter(convert(event)))
             .boxed()
     }
 
@@ -406,6 +445,30 @@ impl Intake {
             }
         }
     }
+}
+
+/// Error event in place of one that was too large, if anybody waits for it.
+fn too_large_event(id: Option<RequestId>) -> Vec<Result<Sse, SseError>> {
+    tracing::warn!(
+        "an upstream sent an event longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} \
+        values, it is dropped"
+    );
+    let error = id.and_then(|id| serde_json::to_string(&too_long(Some(id))).ok());
+    error.map(|error| Ok(Sse::default().data(error))).into_iter().collect()
+}
+
+/// The messages of an event, each as one. One without any still says where to go on after it.
+fn messages(event: Sse, id: Option<&RequestId>, incoming: &Incoming) -> Vec<Result<Sse, SseError>> {
+    let retry = event.retry.map(|ms| ms.min(RETRY_MS_MAX));
+    let is_message = matches!(event.event.as_deref(), None | Some("" | "message"));
+    let data = event.data.as_deref().filter(|_| is_message);
+    let messages = data.map(|data| incoming.read(data.as_bytes(), id, None)).unwrap_or_default();
+    let mut messages = messages.into_iter();
+    let first = Sse { data: messages.next(), retry, ..event };
+    std::iter::once(first)
+        .chain(messages.map(|message| Sse::default().data(message)))
+        .map(Ok)
+        .collect()
 }
 
 #[cfg(test)]

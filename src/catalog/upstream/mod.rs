@@ -86,6 +86,11 @@ pub(super) trait Connection: Send + Sync + 'static {
         None
     }
 
+    /// What the upstream sends against its protocol, counted, if anything; shown in its status.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// Ends it and everything that was started for it, within a few seconds.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -402,7 +402,11 @@ impl UpstreamSupervisor {
         let (status, message) = match &*self.link.borrow() {
             ConnectionState::Connecting => (UpstreamState::Connecting, None),
             ConnectionState::Ready { connection, note } => {
-                (UpstreamState::Ready, connection.trouble().or_else(|| note.clone()))
+                let remark =
+                    connection.remark().map(|remark| self.secrets.redact(&remark).into_owned());
+                let notes: Vec<String> = note.iter().cloned().chain(remark).collect();
+                let notes = (!notes.is_empty()).then(|| notes.join("; "));
+                (UpstreamState::Ready, connection.trouble().or(notes))
             }
             ConnectionState::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
             ConnectionState::Stopped => {

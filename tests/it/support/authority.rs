@@ -24,6 +24,8 @@ use sha2::{Digest, Sha256};
 use super::upstream::{error, install_crypto, one_tool, result};
 
 type Fields = BTreeMap<String, String>;
+/// Another answer to a request, by its method and path, or none.
+pub(crate) type Instead = fn(&str, &str) -> Option<Response>;
 
 /// How it behaves, and what happened so far.
 #[derive(Default)]
@@ -38,6 +40,13 @@ pub(crate) struct Ledger {
     pub(crate) refuses_all: bool,
     /// Seconds that an access token lasts; an hour if not said.
     pub(crate) lasts: Option<u64>,
+    /// Its MCP server does not say where its document is, so that it must be guessed.
+    pub(crate) without_challenge: bool,
+    /// What is said in place of the answer to this request, by its method and path.
+    pub(crate) instead: Option<Instead>,
+    /// What becomes of a token answer, given the type of the grant: its status, its type and its
+    /// body.
+    pub(crate) answers: Option<fn(&str, Value) -> (u16, &'static str, String)>,
     /// What was asked of `/token`, in order.
     pub(crate) asked: Vec<Fields>,
     /// What clients said of themselves.
@@ -94,11 +103,14 @@ impl Authority {
             Office { url: format!("http://{address}"), ledger: Arc::new(Mutex::new(ledger)) };
         let router = Router::new()
             .route("/.well-known/oauth-protected-resource/mcp", get(resource))
+            .route("/.well-known/oauth-protected-resource", get(resource))
             .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/.well-known/openid-configuration", get(metadata))
             .route("/register", post(register))
             .route("/authorize", get(authorize))
             .route("/token", post(token))
             .route("/mcp", post(mcp).get(challenge))
+            .layer(axum::middleware::from_fn_with_state(office.clone(), instead))
             .with_state(office.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { office, task }
@@ -117,6 +129,18 @@ impl Authority {
     /// What happened.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.office.ledger.lock()
+    }
+}
+
+async fn instead(
+    State(office): State<Office>,
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let instead = office.ledger.lock().instead;
+    match instead.and_then(|instead| instead(request.method().as_str(), request.uri().path())) {
+        Some(response) => response,
+        None => next.run(request).await,
     }
 }
 
@@ -194,6 +218,15 @@ async fn token(State(office): State<Office>, body: String) -> Response {
         }
         _ => false,
     };
+    let answers = ledger.answers;
+    let answered = |answer: Value| match answers {
+        None => Json(answer).into_response(),
+        Some(answers) => {
+            let (status, kind, body) = answers(&fields["grant_type"], answer);
+            let status = StatusCode::from_u16(status).unwrap();
+            (status, [(header::CONTENT_TYPE, kind)], body).into_response()
+        }
+    };
     if !is_right {
         return (
             StatusCode::BAD_REQUEST,
@@ -212,10 +245,13 @@ async fn token(State(office): State<Office>, body: String) -> Response {
         ledger.refresh.insert(refresh.clone());
         granted["refresh_token"] = refresh.into();
     }
-    Json(granted).into_response()
+    answered(granted)
 }
 
 async fn challenge(State(office): State<Office>) -> Response {
+    if office.ledger.lock().without_challenge {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     let metadata = format!(
         "Bearer resource_metadata=\"{}/.well-known/oauth-protected-resource/mcp\"",
         office.url

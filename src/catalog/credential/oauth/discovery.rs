@@ -5,7 +5,7 @@
 use rmcp::transport::auth::{AuthError, AuthorizationManager, AuthorizationMetadata};
 use url::Url;
 
-use super::web::OAuthHttp;
+use super::{probe::Probe, web::OAuthHttp};
 use crate::{base::text::cut, catalog::credential::config::OAuthConfig};
 
 /// Name under which Airlock registers as a client.
@@ -100,17 +100,21 @@ async fn asked(
         and `token_url`, into `auth`",
     )?;
     let url = web.endpoint(place)?;
-    let client = std::sync::Arc::new(web.clone());
+    let probe = Probe::new(web.clone(), url.clone());
+    let client = std::sync::Arc::new(probe.clone());
     let mut manager = AuthorizationManager::new_with_oauth_http_client(url, client)
         .await
         .map_err(|error| auth_error_text(&error))?;
     let found = manager.resolve_metadata().await.map_err(|error| {
-        format!("no authorization server is found: {}", auth_error_text(&error))
+        let why = auth_error_text(&error);
+        format!("no authorization server is found: {why}{}", probe.passed_over())
     })?;
     if !found.source.is_discovered() {
         let shown = cut(place, 200);
         return Err(format!(
-            "`{shown}` does not say where its authorization server is; write `issuer` into `auth`"
+            "`{shown}` does not say where its authorization server is; write `issuer`, or \
+            `authorization_url` and `token_url`, into `auth`{}",
+            probe.passed_over()
         ));
     }
     manager.set_metadata(found.metadata.clone());
@@ -130,7 +134,8 @@ async fn server(
         let methods = metadata.code_challenge_methods_supported.as_deref().unwrap_or_default();
         if !methods.iter().any(|method| method == "S256") {
             return Err("its authorization server does not say that it supports PKCE with S256, \
-                which is required"
+                which is required; if it does support it, name its endpoints yourself: write \
+                `authorization_url` and `token_url` into `auth`"
                 .to_owned());
         }
     }

@@ -29,6 +29,9 @@ pub(super) struct TokenSet {
     /// End of the access token's life, if the server said it.
     #[serde(default)]
     pub(super) ends: Option<Timestamp>,
+    /// Its whole life, if this process fetched it and the server said it.
+    #[serde(skip)]
+    pub(super) life: Option<Duration>,
     #[serde(default)]
     pub(super) issuer: Option<String>,
     pub(super) token_url: String,
@@ -46,18 +49,22 @@ pub(super) struct TokenSet {
 /// Reasons why no token was granted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenFailure {
-    /// The grant is no longer valid.
-    #[error("the authorization server refuses: {0}")]
-    Rejected(String),
+    /// The grant is not or no longer valid. The description is the server's own and may repeat what
+    /// was sent: it is for a person who logs in, and not for the log.
+    #[error("the authorization server refuses: {code}")]
+    Rejected { code: String, description: Option<String> },
     /// Anything that may pass.
     #[error("{0}")]
     Failed(String),
 }
 
 impl TokenSet {
-    /// Returns true if the access token ends within a time.
-    pub(super) fn ends_within(&self, time: Duration) -> bool {
-        let soon = Timestamp::now().checked_add(time).unwrap_or(Timestamp::MAX);
+    /// Returns true if the access token is to be renewed before it is used: it ends within the time
+    /// given, or after half of its life if that is later, so that a token with a short life is not
+    /// renewed for each request.
+    pub(super) fn is_due(&self, before: Duration) -> bool {
+        let before = self.life.map_or(before, |life| before.min(life / 2));
+        let soon = Timestamp::now().checked_add(before).unwrap_or(Timestamp::MAX);
         self.ends.is_some_and(|ends| ends <= soon)
     }
 
@@ -162,6 +169,7 @@ pub(super) async fn refreshed(web: &OAuthHttp, old: &TokenSet) -> Result<TokenSe
             .map(|token| token.secret().clone())
             .or_else(|| old.refresh_token.clone()),
         ends: answer.expires_in().map(|time| moment(time.as_secs())),
+        life: answer.expires_in(),
         access_token: fresh,
         ..old.clone()
     })
@@ -178,6 +186,7 @@ fn granted(
         access_token: taken(&answer)?,
         refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
         ends: answer.expires_in().map(|time| moment(time.as_secs())),
+        life: answer.expires_in(),
         issuer: server.issuer.clone(),
         token_url: server.token.clone(),
         client_id: registered.client_id.clone(),
@@ -213,19 +222,28 @@ fn taken(answer: &BasicTokenResponse) -> Result<String, TokenFailure> {
 
 fn failure(error: RequestTokenError<WebFailure, BasicErrorResponse>) -> TokenFailure {
     match error {
-        RequestTokenError::ServerResponse(refusal) => {
-            let description = refusal
-                .error_description()
-                .map(|text| format!(": {}", cut(text, 300)))
-                .unwrap_or_default();
-            TokenFailure::Rejected(format!("{}{description}", cut(refusal.error().as_ref(), 100)))
-        }
+        RequestTokenError::ServerResponse(refusal) => TokenFailure::Rejected {
+            code: cut(refusal.error().as_ref(), 100).to_owned(),
+            description: refusal.error_description().map(|text| cut(text, 300).to_owned()),
+        },
         RequestTokenError::Request(failure) => TokenFailure::Failed(failure.0),
         // Its text holds the whole answer, tokens included.
         RequestTokenError::Parse(..) => TokenFailure::Failed(
             "the answer of the authorization server is not understood".to_owned(),
         ),
         RequestTokenError::Other(why) => TokenFailure::Failed(cut(&why, 300).to_owned()),
+    }
+}
+
+impl TokenFailure {
+    /// The failure with what the server says of it, for the person who logs in.
+    pub(super) fn in_full(&self) -> String {
+        match self {
+            Self::Rejected { description: Some(description), .. } => {
+                format!("{self}: {description}")
+            }
+            _ => self.to_string(),
+        }
     }
 }
 

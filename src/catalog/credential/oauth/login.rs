@@ -111,7 +111,7 @@ impl Login {
         .await;
         let kept = match granted {
             Ok(granted) => oauth.keep(&granted).await,
-            Err(failure) => Err(failure.to_string()),
+            Err(failure) => Err(failure.in_full()),
         };
         let page = if kept.is_ok() { Page::Done } else { Page::Failed };
         page.show(&mut browser).await;

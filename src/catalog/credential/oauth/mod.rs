@@ -8,5 +8,7 @@
 pub(in crate::catalog) mod discovery;
 mod grant;
 pub(in crate::catalog) mod login;
+mod probe;
+mod token_answer;
 pub(in crate::catalog) mod tokens;
 mod web;

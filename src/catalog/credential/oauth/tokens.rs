@@ -34,6 +34,11 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30);
 /// refuses every token would otherwise have a new one fetched for each call.
 const RENEWALS_MAX: usize = 6;
 const RENEWALS_IN: Duration = Duration::from_secs(60);
+/// Time for which a failed request for tokens counts for the next calls too, rather than being made
+/// again for each: one that may pass, and one that the server refused. A refused refresh token is
+/// never sent again.
+const FAILED_FOR: Duration = Duration::from_secs(5);
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// The tokens of one upstream.
 pub(in crate::catalog) struct OAuth {
@@ -50,6 +55,30 @@ struct Held {
     granted: Option<Arc<TokenSet>>,
     /// Times at which tokens were fetched because one was rejected.
     renewals: VecDeque<Instant>,
+    /// The last request for tokens, if it failed.
+    failure: Option<Failure>,
+}
+
+/// A request for tokens that failed.
+struct Failure {
+    /// Refresh token that was sent; none where the client spoke for itself.
+    refresh_token: Option<String>,
+    /// What to tell the next callers.
+    why: String,
+    is_refused: bool,
+    at: Instant,
+}
+
+impl Failure {
+    /// Returns true if asking again is of no use yet.
+    fn lasts(&self) -> bool {
+        let lasting = match (self.is_refused, &self.refresh_token) {
+            (true, Some(_)) => return true,
+            (true, None) => REFUSED_FOR,
+            (false, _) => FAILED_FOR,
+        };
+        self.at.elapsed() < lasting
+    }
 }
 
 impl OAuth {
@@ -73,10 +102,12 @@ impl OAuth {
         let mut held = self.held.lock().await;
         let granted = match held.granted.clone() {
             Some(granted) => granted,
-            None => self.first().await?,
+            None => self.first(&mut held).await?,
         };
-        let granted =
-            if granted.ends_within(RENEW_BEFORE) { self.fresh(&granted).await? } else { granted };
+        let granted = match granted.is_due(RENEW_BEFORE) {
+            true => self.fresh(&granted, &mut held).await?,
+            false => granted,
+        };
         held.granted = Some(granted.clone());
         Ok(granted.access_token.clone())
     }
@@ -92,24 +123,35 @@ impl OAuth {
         {
             return Ok(Some(present.access_token.clone()));
         }
-        held.renewals.retain(|when| when.elapsed() < RENEWALS_IN);
-        if held.renewals.len() >= RENEWALS_MAX {
-            return Ok(None);
-        }
-        held.renewals.push_back(Instant::now());
         // Somebody may have logged in anew meanwhile.
-        let present = match self.first().await? {
-            stored if stored.access_token != refused => stored,
-            stored => self.fresh(&stored).await?,
+        let stored = match self.config.client_credentials {
+            true => None,
+            false => Some(self.first(&mut held).await?),
+        };
+        let present = match stored {
+            Some(stored) if stored.access_token != refused => stored,
+            stored => {
+                held.renewals.retain(|when| when.elapsed() < RENEWALS_IN);
+                if held.renewals.len() >= RENEWALS_MAX {
+                    return Ok(None);
+                }
+                if !held.failure.as_ref().is_some_and(Failure::lasts) {
+                    held.renewals.push_back(Instant::now());
+                }
+                match stored {
+                    Some(stored) => self.fresh(&stored, &mut held).await?,
+                    None => self.by_client(&mut held).await?,
+                }
+            }
         };
         held.granted = Some(present.clone());
         Ok(Some(present.access_token.clone()).filter(|token| token != refused))
     }
 
     /// Tokens of the store; a client that speaks for itself obtains them now.
-    async fn first(&self) -> Result<Arc<TokenSet>, String> {
+    async fn first(&self, held: &mut Held) -> Result<Arc<TokenSet>, String> {
         if self.config.client_credentials {
-            return self.by_client().await;
+            return self.by_client(held).await;
         }
         let stored =
             self.stored().await?.ok_or_else(|| self.login_hint("nobody has allowed it yet"))?;
@@ -118,44 +160,80 @@ impl OAuth {
     }
 
     /// A new access token: by the refresh token, or as the client.
-    async fn fresh(&self, old: &TokenSet) -> Result<Arc<TokenSet>, String> {
+    async fn fresh(&self, old: &TokenSet, held: &mut Held) -> Result<Arc<TokenSet>, String> {
         if self.config.client_credentials {
-            return self.by_client().await;
+            return self.by_client(held).await;
         }
         if old.refresh_token.is_none() {
             return Err(self.login_hint("the access that was granted has ended"));
         }
-        match grant::refreshed(&self.web, old).await {
+        let told = held
+            .failure
+            .as_ref()
+            .filter(|failure| failure.lasts() && failure.refresh_token == old.refresh_token);
+        if let Some(told) = told {
+            return self.other_than(old).await?.ok_or_else(|| told.why.clone());
+        }
+        let (why, is_refused) = match grant::refreshed(&self.web, old).await {
             Ok(fresh) => {
+                held.failure = None;
                 self.known(&fresh);
                 self.keep(&fresh).await?;
-                Ok(Arc::new(fresh))
+                return Ok(Arc::new(fresh));
             }
-            Err(TokenFailure::Rejected(why)) => {
+            Err(TokenFailure::Rejected { code, .. }) => {
                 // Another process that shares the store may have used the refresh token first.
-                match self.stored().await? {
-                    Some(stored) if stored.refresh_token != old.refresh_token => {
-                        self.known(&stored);
-                        Ok(Arc::new(stored))
-                    }
-                    _ => Err(self
-                        .login_hint(&format!("the access that was granted is withdrawn ({why})"))),
+                if let Some(stored) = self.other_than(old).await? {
+                    return Ok(stored);
                 }
+                let why = format!("the access that was granted is withdrawn ({code})");
+                (self.login_hint(&why), true)
             }
             Err(TokenFailure::Failed(why)) => {
-                Err(format!("the access token cannot be renewed: {why}"))
+                (format!("the access token cannot be renewed: {why}"), false)
+            }
+        };
+        let refresh_token = old.refresh_token.clone();
+        held.failure =
+            Some(Failure { refresh_token, why: why.clone(), is_refused, at: Instant::now() });
+        Err(why)
+    }
+
+    /// The tokens of the store, if others than these have come there.
+    async fn other_than(&self, old: &TokenSet) -> Result<Option<Arc<TokenSet>>, String> {
+        let stored = self.stored().await?;
+        let other = stored.filter(|stored| stored.refresh_token != old.refresh_token);
+        Ok(other.map(|other| {
+            self.known(&other);
+            Arc::new(other)
+        }))
+    }
+
+    async fn by_client(&self, held: &mut Held) -> Result<Arc<TokenSet>, String> {
+        if let Some(told) = held.failure.as_ref().filter(|failure| failure.lasts()) {
+            return Err(told.why.clone());
+        }
+        match self.ask_as_client().await {
+            Ok(granted) => {
+                held.failure = None;
+                self.known(&granted);
+                Ok(Arc::new(granted))
+            }
+            Err(failure) => {
+                let is_refused = matches!(failure, TokenFailure::Rejected { .. });
+                let why = failure.to_string();
+                let (refresh_token, at) = (None, Instant::now());
+                held.failure = Some(Failure { refresh_token, why: why.clone(), is_refused, at });
+                Err(why)
             }
         }
     }
 
-    async fn by_client(&self) -> Result<Arc<TokenSet>, String> {
-        let server = discovery::find(&self.web, &self.config).await?;
-        let secret = self.client_secret().await?;
-        let granted = grant::by_client(&self.web, &self.config, &server, secret)
-            .await
-            .map_err(|failure| failure.to_string())?;
-        self.known(&granted);
-        Ok(Arc::new(granted))
+    async fn ask_as_client(&self) -> Result<TokenSet, TokenFailure> {
+        let server =
+            discovery::find(&self.web, &self.config).await.map_err(TokenFailure::Failed)?;
+        let secret = self.client_secret().await.map_err(TokenFailure::Failed)?;
+        grant::by_client(&self.web, &self.config, &server, secret).await
     }
 
     pub(super) async fn client_secret(&self) -> Result<Option<String>, String> {

@@ -3,9 +3,11 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use http::header::CONTENT_TYPE;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
-use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
 use url::{Origin, Url};
+
+use super::token_answer;
 
 use crate::{
     base::text::cut,
@@ -26,6 +28,14 @@ pub(super) struct OAuthHttp {
     addresses: AddressPolicy,
     /// The origins that the owner named: only these may be private.
     named: Arc<[Origin]>,
+}
+
+/// Part of an answer that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Status and headers only.
+    Head,
+    Whole,
 }
 
 /// Reason why a request failed.
@@ -78,12 +88,22 @@ impl OAuthHttp {
 
     /// Sends one request and reads the answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, WebFailure> {
-        let sent = tokio::time::timeout(ANSWER_MAX, self.exchange(request)).await;
-        sent.unwrap_or_else(|_| Err(format!("no answer came within {} s", ANSWER_MAX.as_secs())))
+        self.send_within(request, ANSWER_MAX, Part::Whole).await
+    }
+
+    /// The same, within this time.
+    pub(super) async fn send_within(
+        &self,
+        request: HttpRequest,
+        limit: Duration,
+        part: Part,
+    ) -> Result<HttpResponse, WebFailure> {
+        let sent = tokio::time::timeout(limit, self.exchange(request, part)).await;
+        sent.unwrap_or_else(|_| Err(format!("no answer came within {} s", limit.as_secs())))
             .map_err(WebFailure)
     }
 
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, String> {
+    async fn exchange(&self, request: HttpRequest, part: Part) -> Result<HttpResponse, String> {
         let (parts, body) = request.into_parts();
         let url = self.endpoint(&parts.uri.to_string())?;
         let client = self
@@ -103,13 +123,18 @@ impl OAuthHttp {
             .await
             .map_err(failed)?;
         let mut all = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if all.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(format!(
-                    "the response of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"
-                ));
+        // A stream of events is no document, and may have no end.
+        let kind = answer.headers().get(CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if part == Part::Whole && !is_stream {
+            while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+                if all.len() + chunk.len() > ANSWER_BYTES_MAX {
+                    return Err(format!(
+                        "the response of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"
+                    ));
+                }
+                all.extend_from_slice(&chunk);
             }
-            all.extend_from_slice(&chunk);
         }
         let mut response = http::Response::new(all);
         *response.status_mut() = answer.status();
@@ -118,22 +143,13 @@ impl OAuthHttp {
     }
 }
 
+/// Requests of the library are requests for tokens.
 impl<'c> AsyncHttpClient<'c> for OAuthHttp {
     type Error = WebFailure;
     type Future = BoxFuture<'c, Result<HttpResponse, WebFailure>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
-    }
-}
-
-impl OAuthHttpClient for OAuthHttp {
-    fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
-        Box::pin(async move {
-            self.send(request.request)
-                .await
-                .map_err(|failure| Box::new(failure) as Box<dyn Error + Send + Sync>)
-        })
+        Box::pin(async move { token_answer::tidied(self.send(request).await?) })
     }
 }
 

@@ -211,7 +211,7 @@ declare const tools: {
   };
 };
 
-/** The upstream does not describe its result. A text that is JSON comes as its value. */
+/** The upstream does not describe its result. A text that is an object or a list in JSON comes as its value. */
 type TResult = unknown;
 "###);
 }
@@ -250,7 +250,7 @@ fn all_tools_extend_the_tools_of_the_runtime_and_are_bounded() {
       id: number;
     };
 
-    /** The upstream does not describe its result. A text that is JSON comes as its value. */
+    /** The upstream does not describe its result. A text that is an object or a list in JSON comes as its value. */
     type UpNotesResult = unknown;
 
 

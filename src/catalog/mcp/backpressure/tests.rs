@@ -20,6 +20,7 @@ fn connected(
         close_reason.clone(),
         owed_max,
         Some(take_max),
+        CallResults::default(),
     );
     (guarded, theirs, close_reason)
 }

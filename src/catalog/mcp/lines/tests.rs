@@ -3,6 +3,24 @@ use tokio::io::AsyncReadExt;
 use super::*;
 use crate::catalog::upstream::response::LARGE_MAX;
 
+/// A message that passes as it is.
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+fn lines(response_limits: ResponseLimits) -> LineReader {
+    let incoming = Incoming::new("its standard output");
+    LineReader { response_limits, incoming, close_reason: CloseReason::default() }
+}
+
+/// Reads a child to its end.
+async fn relay(
+    from: impl AsyncRead + Unpin,
+    to: DuplexStream,
+    bounds: Bounds,
+    response_limits: ResponseLimits,
+) {
+    lines(response_limits).relay(from, to, bounds).await;
+}
+
 async fn relayed(input: &str, line_bytes_max: usize) -> String {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);
     relay(input.as_bytes(), writer, Bounds { line_bytes_max, ..CHILD }, ResponseLimits::default())
@@ -13,9 +31,30 @@ async fn relayed(input: &str, line_bytes_max: usize) -> String {
 }
 
 #[tokio::test]
-async fn lines_within_the_bound_pass_as_they_are() {
-    let input = "{\"a\":1}\nnot json\n";
-    assert_eq!(relayed(input, 100).await, input);
+async fn messages_within_the_bound_pass_as_they_are_and_other_lines_do_not() {
+    let input = format!("{PING}\nnot json\n{{\"level\":30}}\n\n{PING}\r\n");
+    assert_eq!(relayed(&input, 100).await, format!("{PING}\n{PING}\n"));
+}
+
+#[tokio::test]
+async fn lines_without_a_message_are_bounded_and_the_reason_is_told() {
+    let noise = "{\"level\":30,\"msg\":\"up\"}\n";
+    let bounds = Bounds { noise_bytes_max: 100 * noise.len(), ..CHILD };
+    for (input, ends) in [
+        (format!("{}{PING}\n", noise.repeat(200)), true),
+        // Counted since the last message.
+        (format!("{}{PING}\n", noise.repeat(99)).repeat(3), false),
+    ] {
+        let reader = lines(ResponseLimits::default());
+        let close_reason = reader.close_reason.clone();
+        let (mut passed, writer) = tokio::io::duplex(1 << 20);
+        reader.relay(input.as_bytes(), writer, bounds).await;
+        let mut out = String::new();
+        passed.read_to_string(&mut out).await.unwrap();
+        assert_eq!(out.is_empty(), ends, "{out}");
+        let reason = close_reason.reason().unwrap_or_default();
+        assert_eq!(reason.contains("bytes to its standard output without a message"), ends);
+    }
 }
 
 #[tokio::test]
@@ -25,14 +64,14 @@ async fn an_overlong_answer_becomes_an_error_with_its_id_and_the_next_line_passe
         format!(r#"{{"result":{{"text":"{}","id":1}},"jsonrpc":"2.0","id":7}}"#, "x".repeat(2_000)),
         format!(r#"{{"result":{{"text":"{}"}},"id":7,"jsonrpc":"2.0"}}"#, "x".repeat(200_000)),
     ] {
-        let out = relayed(&format!("{message}\nnext\n"), 1_000).await;
+        let out = relayed(&format!("{message}\n{PING}\n"), 1_000).await;
         let mut lines = out.lines();
         let error: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
         assert_eq!(
             (error["id"].as_u64(), error["error"]["code"].as_i64()),
             (Some(7), Some(i64::from(OVERSIZED)))
         );
-        assert_eq!((lines.next(), lines.next()), (Some("next"), None));
+        assert_eq!((lines.next(), lines.next()), (Some(PING), None));
     }
 }
 
@@ -50,9 +89,9 @@ async fn a_large_message_of_very_many_values_becomes_an_error() {
             value.repeat(9_000_000 / value.len())
         )
     };
-    let out = relayed(&format!("{}\nnext\n", message("10,")), message::BYTES_MAX).await;
+    let out = relayed(&format!("{}\n{PING}\n", message("10,")), message::BYTES_MAX).await;
     assert!(
-        out.contains(&OVERSIZED.to_string()) && out.ends_with("\nnext\n") && out.len() < 200,
+        out.contains(&OVERSIZED.to_string()) && out.trim_end().ends_with(PING) && out.len() < 200,
         "{}",
         &out[..out.len().min(200)]
     );

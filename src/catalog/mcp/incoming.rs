@@ -1,0 +1,226 @@
+//! Reads what a server sends before the protocol library sees it, so that the library gets only
+//! messages that it understands: it drops what it cannot read, for which a call would wait in vain,
+//! and answers it with errors, which a server may answer again.
+//!
+//! What is nearly a message is repaired. What cannot be read fails the request that it answers, if
+//! that can be found in it. Everything else is dropped and counted.
+
+mod broken;
+mod envelope;
+mod handshake;
+mod tool_list;
+
+use std::borrow::Cow;
+
+use rmcp::model::{RequestId, ServerJsonRpcMessage};
+use serde_json::{Value, json, value::RawValue};
+
+use self::envelope::{Envelope, Kind};
+use super::{
+    message::{SAID_BYTES_MAX, UNREADABLE},
+    remarks::{Oddity, Remarks},
+    results::{CallResult, CallResults},
+};
+use crate::{
+    base::{
+        json::{
+            members::members,
+            repair::{self, Changes},
+        },
+        text::cut,
+    },
+    catalog::upstream::response::MemoryPermit,
+};
+
+pub(super) use self::{envelope::ProtocolError, tool_list::REMARKS as TOOL_LIST_REMARKS};
+
+/// Requests that only a client sends.
+const CLIENT_REQUESTS: [&str; 15] = [
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "notifications/initialized",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+];
+/// Method in place of that of a request that cannot be read: the library refuses it, and its sender
+/// does not wait.
+const UNKNOWN_METHOD: &str = "airlock/unreadable";
+
+/// Reads the messages of one connection. Clones share what is known of it.
+#[derive(Clone)]
+pub(super) struct Incoming {
+    pub(super) results: CallResults,
+    pub(super) remarks: Remarks,
+}
+
+/// How something was read.
+struct Read<'a> {
+    /// The request whose answer alone can come here, where there is such a request.
+    posted: Option<&'a RequestId>,
+    permit: Option<MemoryPermit>,
+    /// Repairs of the text that is being read, if any.
+    changes: Option<Changes>,
+}
+
+impl Incoming {
+    /// For messages that are read from this place, such as `its standard output`.
+    pub(super) fn new(place: &'static str) -> Self {
+        Self { results: CallResults::default(), remarks: Remarks::new(place) }
+    }
+
+    /// The messages in a text, which is one or a list of them, as the library understands them; the
+    /// results of calls are kept aside. `posted` is the request that waits for an answer here, and
+    /// `permit` the place of a large text.
+    pub(super) fn read(
+        &self,
+        text: &[u8],
+        posted: Option<&RequestId>,
+        permit: Option<MemoryPermit>,
+    ) -> Vec<String> {
+        if text.trim_ascii().is_empty() {
+            return Vec::new();
+        }
+        let (text, changes) = match repair::repaired(text) {
+            Ok(None) => (String::from_utf8_lossy(text), None),
+            Ok(Some(repaired)) => (Cow::Owned(repaired.text), Some(repaired.changes)),
+            Err(error) => {
+                return self.broken(&String::from_utf8_lossy(text), posted, &error.to_string());
+            }
+        };
+        let mut read = Read { posted, permit, changes };
+        if text.trim_start().starts_with('[') {
+            return match serde_json::from_str::<Vec<&RawValue>>(&text) {
+                Ok(all) => {
+                    all.into_iter().filter_map(|one| self.one(one.get(), &mut read)).collect()
+                }
+                Err(_) => self.no_message(Oddity::NoMessage),
+            };
+        }
+        match serde_json::from_str::<&RawValue>(&text) {
+            Ok(one) => self.one(one.get(), &mut read).into_iter().collect(),
+            Err(error) => self.broken(&text, posted, &error.to_string()),
+        }
+    }
+
+    fn no_message<T: Default>(&self, oddity: Oddity) -> T {
+        self.remarks.add(oddity);
+        T::default()
+    }
+
+    /// One message of a text that is JSON.
+    fn one(&self, text: &str, read: &mut Read<'_>) -> Option<String> {
+        let Some(envelope) = Envelope::of(text) else { return self.no_message(Oddity::NoMessage) };
+        match envelope.kind() {
+            Kind::Request(method) if CLIENT_REQUESTS.contains(&method.as_str()) => {
+                self.no_message(Oddity::Repeated)
+            }
+            Kind::Request(_) => self.request(text, &envelope),
+            Kind::Result(result) => self.result(&envelope, result, read),
+            Kind::Error(error) => {
+                self.note_repairs(read);
+                match envelope.number().or_else(|| number(read.posted?)) {
+                    Some(id) => Some(error.message(id)),
+                    None => {
+                        self.remarks.add_unaddressed(&error.words);
+                        None
+                    }
+                }
+            }
+            Kind::Other => self.no_message(Oddity::NoMessage),
+        }
+    }
+
+    /// A request or a notification of the server.
+    fn request(&self, text: &str, envelope: &Envelope<'_>) -> Option<String> {
+        if serde_json::from_str::<ServerJsonRpcMessage>(text).is_ok() {
+            return Some(text.to_owned());
+        }
+        // Nobody waits for the answer to a notification.
+        let id = envelope.id?;
+        self.remarks.add(Oddity::Unreadable);
+        Some(format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{UNKNOWN_METHOD}"}}"#, id.get()))
+            .filter(|request| serde_json::from_str::<ServerJsonRpcMessage>(request).is_ok())
+    }
+
+    fn result(
+        &self,
+        envelope: &Envelope<'_>,
+        result: &RawValue,
+        read: &mut Read<'_>,
+    ) -> Option<String> {
+        let Some(id) = envelope.number().or_else(|| number(read.posted?)) else {
+            return self.no_message(Oddity::NoMessage);
+        };
+        self.note_repairs(read);
+        let is_kept = self.results.keep(id, || CallResult {
+            json: result.to_owned(),
+            repairs: read.changes.map(|changes| changes.to_string()),
+            permit: read.permit.take(),
+        });
+        let tidied = match is_kept {
+            true => Cow::Borrowed("{}"),
+            false => tidied(result.get()),
+        };
+        Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{tidied}}}"#))
+    }
+
+    fn note_repairs(&self, read: &Read<'_>) {
+        if read.changes.is_some() {
+            self.remarks.add(Oddity::Repaired);
+        }
+    }
+
+    /// A text that is no JSON: fails the request that it answers, if it is an answer.
+    fn broken(&self, text: &str, posted: Option<&RequestId>, why: &str) -> Vec<String> {
+        let Some(found) = broken::answer(text) else { return self.no_message(Oddity::NoMessage) };
+        self.remarks.add(Oddity::Unreadable);
+        let Some(id) = found.or_else(|| number(posted?)) else { return Vec::new() };
+        // What was said comes last, so that a secret that is cut is still found.
+        let message = format!("{why}; it begins with: {}", cut(text.trim(), SAID_BYTES_MAX / 8));
+        vec![error(id, UNREADABLE, &message)]
+    }
+}
+
+/// An error as a message.
+pub(super) fn error(id: i64, code: i32, message: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}).to_string()
+}
+
+fn number(id: &RequestId) -> Option<i64> {
+    match id {
+        RequestId::Number(id) => Some(*id),
+        RequestId::String(id) => id.parse().ok(),
+    }
+}
+
+/// The result of one of the library's own requests, as its types want it.
+fn tidied(result: &str) -> Cow<'_, str> {
+    let tidied = match members(result, ["tools", "protocolVersion"]) {
+        Ok([Some(tools), None]) => tool_list::tidied(result, tools),
+        Ok([None, Some(_)]) => handshake::tidied(result),
+        _ => None,
+    };
+    tidied.map_or(Cow::Borrowed(result), Cow::Owned)
+}
+
+/// A scalar as text.
+fn scalar(raw: &RawValue) -> Option<String> {
+    match serde_json::from_str::<Value>(raw.get()).ok()? {
+        Value::String(text) => Some(text),
+        Value::Number(_) | Value::Bool(_) => Some(raw.get().to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
