@@ -9,4 +9,5 @@ pub mod auth;
 pub mod handoff;
 pub mod http;
 pub mod mcp;
+mod request_ids;
 pub mod stdio;

@@ -3,16 +3,17 @@
 //! Standard output belongs to the protocol: it is taken away from the rest of the process before
 //! the first message, so that a stray print ends on standard error and not in the client's parser.
 
-mod line_limit;
+mod lines;
+mod messages;
 
 use std::io;
 
-use rmcp::{ServiceExt, service::QuitReason};
+use rmcp::{ServerHandler, ServiceExt, service::QuitReason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::mcp::Mcp;
-use line_limit::Lines;
+use messages::Messages;
 
 /// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap
 /// is refused by name; a longer line is dropped and answered with an error, under its id where that
@@ -47,7 +48,8 @@ pub async fn serve_on(
     output: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), StdioError> {
-    let transport = Lines::new(input, output, LINE_BYTES_MAX);
+    let versions = mcp.supported_protocol_versions().into_owned();
+    let transport = Messages::new(input, output, LINE_BYTES_MAX, versions);
     // A child of the token: rmcp cancels what it is given when the client leaves.
     let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,

@@ -8,21 +8,21 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::Response,
 };
 use futures::StreamExt;
 use http_body_util::{BodyExt, Limited};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    envelope::Envelope,
     error,
     host_check::HostPolicy,
     keep_alive,
-    mcp_sessions::{McpSessions, SESSIONS_MAX},
+    mcp_sessions::{LostSessions, McpSessions, SESSIONS_MAX},
     options::HttpServer,
     rate_limit::{self, Rate, RateStatus},
 };
@@ -37,10 +37,19 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 const ESCAPED_MAX: usize = 6;
 /// Bytes of a request beside the code: 16 KiB of metadata, escaped, and the envelope.
 const ENVELOPE_BYTES_MAX: usize = ESCAPED_MAX * 16 * 1024 + 64 * 1024;
+/// The header that names a legacy session, and the one that names the revision of the protocol.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The first revision without sessions.
+const SESSIONS_UNTIL: &str = "2026-07-28";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What rmcp wants a client to accept.
+const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// The endpoint for agents.
 pub(super) struct McpEndpoint {
     mcp: StreamableHttpService<Mcp, McpSessions>,
+    sessions: Arc<McpSessions>,
     rate: Option<Rate>,
     timing: keep_alive::Timing,
     body_max: usize,
@@ -56,20 +65,19 @@ impl McpEndpoint {
         cut: CancellationToken,
     ) -> Self {
         let body_max = server.mcp.code_bytes_max * ESCAPED_MAX + ENVELOPE_BYTES_MAX;
-        let config = StreamableHttpServerConfig::default()
+        let mut config = StreamableHttpServerConfig::default()
             .with_allowed_hosts(allowed.hosts())
             .with_allowed_origins(allowed.origins())
             .enforce_origin_validation()
             .with_json_response(true)
             .with_max_request_body_bytes(body_max)
             .with_cancellation_token(cut);
+        config.session_store = Some(Arc::new(LostSessions::default()));
+        let sessions = McpSessions::new(SESSIONS_MAX);
         let handler = Mcp::over_http(server.service.clone(), server.mcp.clone(), stopping.clone());
         Self {
-            mcp: StreamableHttpService::new(
-                move || Ok(handler.clone()),
-                McpSessions::new(SESSIONS_MAX),
-                config,
-            ),
+            mcp: StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config),
+            sessions,
             rate: Rate::new(server.options.requests_per_minute),
             timing: keep_alive::Timing {
                 first_byte_after: server.options.first_byte_after,
@@ -92,17 +100,27 @@ impl McpEndpoint {
             Ok(body) => body,
             Err(refused) => return refused,
         };
+        let envelope = Envelope::of(&body);
         let status = self.rate.as_ref().map(|rate| (rate, rate.count(&who.workspace_id)));
         if let Some((rate, status @ RateStatus::Beyond { retry_after })) = status {
-            return too_many(rate, status, retry_after, &body);
+            return too_many(rate, status, retry_after, envelope.id);
         }
         parts.extensions.insert(who);
         accept_anything(&mut parts.headers);
+        if envelope.requests("initialize") {
+            // Whoever greets wants a new session, whatever became of the last one.
+            parts.headers.remove(SESSION);
+        }
+        self.begin_session(&parts).await;
         let endpoint = self.clone();
         let answered = async move {
             let request = Request::from_parts(parts, http_body_util::Full::new(body.clone()));
             let response = endpoint.mcp.handle(request).await.map(Body::new);
-            if response.status().is_success() { response } else { as_rpc(response, &body).await }
+            if response.status().is_success() {
+                response
+            } else {
+                as_rpc(response, &body, envelope.id).await
+            }
         };
         let mut response = keep_alive::first_byte(answered, self.timing).await;
         if let Some((rate, status)) = status {
@@ -114,13 +132,41 @@ impl McpEndpoint {
     /// GET opens a legacy session's stream and DELETE ends the session; anything else is refused.
     async fn other(self: Arc<Self>, mut request: Request) -> Response {
         request.extensions_mut().insert(auth::agent());
-        let response = self.mcp.handle(request).await.map(Body::new);
+        if request.method() == Method::GET {
+            let (parts, body) = request.into_parts();
+            self.begin_session(&parts).await;
+            request = Request::from_parts(parts, body);
+        }
+        let is_end = request.method() == Method::DELETE;
+        let mut response = self.mcp.handle(request).await.map(Body::new);
         if !response.status().is_success() {
-            return as_rpc(response, &Bytes::new()).await;
+            return as_rpc(response, &Bytes::new(), Value::Null).await;
+        }
+        if is_end {
+            *response.status_mut() = StatusCode::NO_CONTENT;
         }
         // A stream that waits for notices must not hold up the end of the server.
         let stopping = self.stopping.clone().cancelled_owned();
         response.map(|body| Body::from_stream(body.into_data_stream().take_until(stopping)))
+    }
+
+    /// Has the session of a request begin anew if it is not known. rmcp does so for any message of a
+    /// legacy session; one that does nothing keeps others of the session waiting for least long.
+    async fn begin_session(&self, parts: &Parts) {
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let is_legacy = header(VERSION).is_none_or(|version| version < SESSIONS_UNTIL);
+        let Some(id) = header(SESSION).filter(|_| is_legacy) else { return };
+        let Some(_turn) = self.sessions.turn(id).await else { return };
+        let message =
+            Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/airlock/session"}"#);
+        let mut request = Request::new(http_body_util::Full::new(message));
+        *request.headers_mut() = parts.headers.clone();
+        *request.extensions_mut() = parts.extensions.clone();
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(header::ACCEPT, EITHER);
+        request.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        let begun = self.mcp.handle(request).await;
+        tracing::debug!(status = %begun.status(), "an unknown session was named");
     }
 }
 
@@ -154,7 +200,7 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Response> {
     }
 }
 
-fn too_many(rate: &Rate, status: RateStatus, retry_after: Duration, body: &Bytes) -> Response {
+fn too_many(rate: &Rate, status: RateStatus, retry_after: Duration, id: Value) -> Response {
     metrics::counter!("airlock_http_rate_limited_total").increment(1);
     let limit = rate.per_minute();
     let data = json!({
@@ -168,7 +214,7 @@ fn too_many(rate: &Rate, status: RateStatus, retry_after: Duration, body: &Bytes
     let message =
         format!("more than {limit} requests a minute from this workspace: retry after {seconds} s");
     let mut response =
-        rpc_for(StatusCode::TOO_MANY_REQUESTS, body, error::RATE_LIMITED, &message, Some(data));
+        error::rpc(StatusCode::TOO_MANY_REQUESTS, id, error::RATE_LIMITED, &message, Some(data));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     rate.headers(status, response.headers_mut());
     response
@@ -177,36 +223,40 @@ fn too_many(rate: &Rate, status: RateStatus, retry_after: Duration, body: &Bytes
 /// Tools like curl say that they take anything; rmcp wants both kinds named.
 fn accept_anything(headers: &mut HeaderMap) {
     if headers.get(header::ACCEPT).is_some_and(|accept| accept == "*/*") {
-        headers.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("application/json, text/event-stream"),
-        );
+        headers.insert(header::ACCEPT, EITHER);
     }
 }
 
 /// rmcp refuses some requests in plain text. JSON-RPC answers pass unchanged.
-async fn as_rpc(response: Response, request: &Bytes) -> Response {
+async fn as_rpc(response: Response, request: &Bytes, id: Value) -> Response {
     let is_json = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/json");
     if response.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
         return response;
     }
     let (parts, text) = error::body_of(response).await;
     let text = String::from_utf8_lossy(&text);
-    let mut refused = match parts.status {
+    let (status, code, message) = match parts.status {
         // rmcp's answer to a body that is not a message of the protocol.
-        StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => unreadable(request),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => {
+            let (code, message) = unreadable(request);
+            (StatusCode::BAD_REQUEST, code, message)
+        }
         StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(error = %text, "the MCP transport failed");
-            rpc_for(
-                parts.status,
-                request,
-                -32603,
-                "the server failed while it worked on this request",
-                None,
-            )
+            (parts.status, -32603, "the server failed while it worked on this request".to_owned())
         }
-        status => rpc_for(status, request, error::INVALID_REQUEST, &text, None),
+        StatusCode::NOT_FOUND => {
+            let message = "the session that `Mcp-Session-Id` names has ended: initialize again";
+            (parts.status, error::INVALID_REQUEST, message.to_owned())
+        }
+        StatusCode::BAD_REQUEST if text.contains("Session ID is required") => {
+            let message = "the request names no session: initialize first, and send the \
+                `Mcp-Session-Id` of the answer with each request";
+            (parts.status, error::INVALID_REQUEST, message.to_owned())
+        }
+        status => (status, error::INVALID_REQUEST, text.into_owned()),
     };
+    let mut refused = error::rpc(status, id, code, &message, None);
     for kept in [header::ALLOW, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&kept) {
             refused.headers_mut().insert(kept, value.clone());
@@ -215,9 +265,9 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     refused
 }
 
-/// The refusal of a body that is not a message.
-fn unreadable(request: &Bytes) -> Response {
-    let (code, message) = match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
+/// The code and the message about a body that is not a message.
+fn unreadable(request: &Bytes) -> (i32, String) {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
         Err(error) => (error::PARSE_ERROR, format!("the body is not JSON: {error}")),
         Ok(_) if request.trim_ascii_start().starts_with(b"[") => (
             error::INVALID_REQUEST,
@@ -227,25 +277,5 @@ fn unreadable(request: &Bytes) -> Response {
             error::INVALID_REQUEST,
             "the body is not a JSON-RPC message of this protocol".to_owned(),
         ),
-    };
-    rpc_for(StatusCode::BAD_REQUEST, request, code, &message, None)
-}
-
-/// A refusal with the id of the request, where it can be found.
-fn rpc_for(
-    status: StatusCode,
-    request: &Bytes,
-    code: i32,
-    message: &str,
-    data: Option<Value>,
-) -> Response {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        id: Value,
     }
-    let id =
-        serde_json::from_slice::<Envelope>(request).map(|envelope| envelope.id).unwrap_or_default();
-    let id = if id.is_string() || id.is_number() { id } else { Value::Null };
-    error::rpc(status, id, code, message, data).into_response()
 }

@@ -5,6 +5,7 @@
 //! arguments.
 
 mod connections;
+mod envelope;
 mod error;
 mod health;
 mod host_check;

@@ -4,9 +4,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{clients::modern_post, *};
 
-const JSON: [(&str, &str); 2] =
-    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
-
 fn list() -> String {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
