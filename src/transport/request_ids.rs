@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData,
     model::{
-        ClientNotification, ClientRequest, GetMeta, JsonRpcMessage, JsonRpcRequest, ProgressToken,
-        RequestId, ServerJsonRpcMessage, ServerNotification, ServerResult,
+        CancelledNotification, CancelledNotificationParam, ClientNotification, ClientRequest,
+        GetMeta, JsonRpcMessage, JsonRpcRequest, ProgressToken, RequestId, ServerJsonRpcMessage,
+        ServerNotification, ServerResult,
     },
 };
 
@@ -48,6 +49,8 @@ struct Running {
 struct Names {
     id: RequestId,
     token: Option<ProgressToken>,
+    /// It is answered only once it is cancelled.
+    is_endless: bool,
 }
 
 impl RequestIds {
@@ -66,6 +69,7 @@ impl RequestIds {
         let names = Names {
             id: message.id.clone(),
             token: message.request.get_meta().get_progress_token(),
+            is_endless: matches!(message.request, ClientRequest::SubscriptionsListenRequest(_)),
         };
         let mut running = self.running.lock();
         if self.repeats == Repeats::Refused {
@@ -108,6 +112,16 @@ impl RequestIds {
         // rmcp sends no answer to a request that was cancelled.
         running.requests.remove(&number);
         true
+    }
+
+    /// The cancellation of a request that would never end by itself; none where there is no more.
+    /// For a client that has left.
+    pub(super) fn cancel_endless(&self) -> Option<ClientNotification> {
+        let mut running = self.running.lock();
+        let number = *running.requests.iter().find(|(_, names)| names.is_endless)?.0;
+        let names = running.requests.remove(&number)?;
+        let params = CancelledNotificationParam::new(Some(own(number, &names.id)), None);
+        Some(ClientNotification::CancelledNotification(CancelledNotification::new(params)))
     }
 
     /// Ends the request that this message answers, if it answers one.

@@ -8,7 +8,7 @@ mod messages;
 
 use std::io;
 
-use rmcp::{ServerHandler, ServiceExt, service::QuitReason};
+use rmcp::{ServiceExt, service::QuitReason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -48,8 +48,7 @@ pub async fn serve_on(
     output: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), StdioError> {
-    let versions = mcp.supported_protocol_versions().into_owned();
-    let transport = Messages::new(input, output, LINE_BYTES_MAX, versions);
+    let transport = Messages::new(input, output, LINE_BYTES_MAX, mcp.clone());
     // A child of the token: rmcp cancels what it is given when the client leaves.
     let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,

@@ -9,6 +9,7 @@ use airlock::{
         auth::OwnerToken,
         http::{Drained, HttpOptions, HttpServer, serve},
         mcp::McpOptions,
+        rate_limit::RateLimits,
     },
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -24,7 +25,9 @@ use crate::support::{
 
 mod endpoint;
 mod eras;
+mod forms;
 mod pipe;
+mod progress;
 mod public_clients;
 mod rest;
 mod sessions;
@@ -46,7 +49,7 @@ impl Server {
     }
 
     async fn over(setup: &Setup) -> Self {
-        let options = HttpOptions { requests_per_minute: 0, ..HttpOptions::default() };
+        let options = HttpOptions { rates: RateLimits::new(0, 0), ..HttpOptions::default() };
         Self::with(options, setup).await
     }
 

@@ -34,7 +34,10 @@ use rmcp::{
 };
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
-use crate::transport::request_ids::{self, Repeats, RequestIds};
+use crate::transport::{
+    mcp,
+    request_ids::{self, Repeats, RequestIds},
+};
 
 /// Sessions at once, at most.
 pub(super) const SESSIONS_MAX: usize = 4096;
@@ -238,9 +241,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Tracked<T> {
 
     fn send(
         &mut self,
-        item: TxJsonRpcMessage<RoleServer>,
+        mut item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         self.ids.answered(&item);
+        mcp::explain(&mut item);
         self.transport.send(item)
     }
 

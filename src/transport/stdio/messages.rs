@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rmcp::{
-    ErrorData, RoleServer,
+    ErrorData, RoleServer, ServerHandler,
     model::{
         ClientRequest, ErrorCode, GetMeta, JsonRpcMessage, JsonRpcRequest, ProtocolVersion,
         RequestId,
@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use super::lines::{Line, Lines};
-use crate::transport::request_ids::{self, Repeats, RequestIds};
+use crate::transport::{
+    mcp::{self, Mcp},
+    request_ids::{self, Repeats, RequestIds},
+};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -34,8 +37,8 @@ pub(super) struct Messages<R, W> {
     /// None once the server has closed it.
     output: Arc<Mutex<Option<W>>>,
     ids: RequestIds,
-    /// Revisions in which a client may begin without a handshake.
-    versions: Vec<ProtocolVersion>,
+    /// Counts requests, and knows the revisions in which a client may begin without a handshake.
+    mcp: Mcp,
     /// The client has begun, with or without a handshake.
     has_begun: bool,
     /// An answer of ours that is being written. Outlives a `receive` that is given up.
@@ -57,18 +60,13 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    pub(super) fn new(
-        input: R,
-        output: W,
-        line_bytes_max: usize,
-        versions: Vec<ProtocolVersion>,
-    ) -> Self {
+    pub(super) fn new(input: R, output: W, line_bytes_max: usize, mcp: Mcp) -> Self {
         Self {
             lines: Lines::new(input, line_bytes_max),
             line_bytes_max,
             output: Arc::new(Mutex::new(Some(output))),
             ids: RequestIds::new(Repeats::Refused),
-            versions,
+            mcp,
             has_begun: false,
             answering: None,
         }
@@ -112,6 +110,9 @@ where
     }
 
     fn request(&mut self, mut request: JsonRpcRequest<ClientRequest>) -> Received {
+        if let Err(error) = self.mcp.admit(&request.request) {
+            return refused(error, Some(request.id.into_json_value()));
+        }
         if matches!(request.request, ClientRequest::PingRequest(_)) {
             let id = request.id.into_json_value();
             return Received::Answered(json!({"jsonrpc": "2.0", "id": id, "result": {}}));
@@ -131,9 +132,9 @@ where
             _ => {
                 let meta = request.get_meta();
                 meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
-                    && meta
-                        .protocol_version()
-                        .is_some_and(|version| self.versions.contains(&version))
+                    && meta.protocol_version().is_some_and(|version| {
+                        self.mcp.supported_protocol_versions().contains(&version)
+                    })
             }
         }
     }
@@ -152,6 +153,7 @@ where
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         self.ids.answered(&item);
         request_ids::restore(&mut item);
+        mcp::explain(&mut item);
         let output = self.output.clone();
         async move { write(&output, serde_json::to_vec(&item)?).await }
     }
@@ -163,7 +165,10 @@ where
                 drop(answering.await);
                 self.answering = None;
             }
-            let line = self.lines.next().await?;
+            let Some(line) = self.lines.next().await else {
+                // rmcp waits for requests under way before it ends.
+                return self.ids.cancel_endless().map(JsonRpcMessage::notification);
+            };
             match self.line(line) {
                 Received::Message(message) => return Some(message),
                 Received::Answered(answer) => {

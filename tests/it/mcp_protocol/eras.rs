@@ -361,7 +361,9 @@ async fn a_process_that_serves_its_standard_streams() {
     }
     let below = TestService::start(&Setup::default()).await;
     let stop = CancellationToken::new();
-    let mcp = Mcp::over_stdio(below.service, mcp_options(), auth::stdio_agent(), stop.clone());
+    let agent = auth::stdio_agent();
+    let rates = RateLimits::new(0, 0);
+    let mcp = Mcp::over_stdio(below.service, mcp_options(), agent, rates, stop.clone());
     let print = async {
         use std::io::Write;
         std::io::stdout().write_all(b"a stray print\n").unwrap();

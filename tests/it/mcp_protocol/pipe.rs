@@ -1,5 +1,7 @@
 //! A client over a pipe: what it may repeat, and what ends nothing.
 
+use std::sync::Arc;
+
 use airlock::transport::{auth, mcp::Mcp, stdio};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
@@ -19,10 +21,19 @@ impl Pipe {
     }
 
     pub(super) async fn with(options: McpOptions, setup: &Setup) -> Self {
+        Self::within(RateLimits::new(0, 0), options, setup).await
+    }
+
+    async fn within(rates: Arc<RateLimits>, options: McpOptions, setup: &Setup) -> Self {
         let below = TestService::start(setup).await;
         let stop = CancellationToken::new();
-        let mcp =
-            Mcp::over_stdio(below.service.clone(), options, auth::stdio_agent(), stop.clone());
+        let mcp = Mcp::over_stdio(
+            below.service.clone(),
+            options,
+            auth::stdio_agent(),
+            rates,
+            stop.clone(),
+        );
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (input, output) = tokio::io::split(theirs);
         let serving = tokio::spawn(stdio::serve_on(mcp, input, output, stop));
@@ -199,6 +210,27 @@ async fn nothing_that_comes_before_the_handshake_ends_the_server() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_while_it_listens_holds_nothing_up() {
+    let mut pipe = Pipe::open().await;
+    for id in ["a", "b"] {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {}});
+        let params = json!({"notifications": {"toolsListChanged": true}, "_meta": meta});
+        let listen =
+            json!({"jsonrpc": "2.0", "id": id, "method": "subscriptions/listen", "params": params});
+        pipe.send(&listen.to_string()).await;
+        let notice = pipe.receive().await;
+        assert_eq!(notice["method"], "notifications/subscriptions/acknowledged");
+        let of = &notice["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
+        assert_eq!(of, id, "the client's own id: {notice}");
+    }
+    let Pipe { lines, write, serving, .. } = pipe;
+    drop((lines, write));
+    let ended = tokio::time::timeout(Duration::from_secs(3), serving).await;
+    ended.expect("promptly").unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn the_last_line_needs_no_end() {
     let mut pipe = Pipe::greeted().await;
     pipe.send_bytes(ping(json!(1)).as_bytes()).await;
@@ -216,4 +248,39 @@ async fn a_line_over_the_cap_does_not_end_the_server() {
     let refused = pipe.receive().await;
     assert_eq!((&refused["id"], &refused["error"]["code"]), (&Value::Null, &json!(-32600)));
     assert_eq!(pipe.receive().await["id"], 2);
+}
+
+#[tokio::test]
+async fn requests_over_a_pipe_have_the_limits_of_their_workspace() {
+    let limits = RateLimits::new(2, 4);
+    let mut pipe = Pipe::within(limits.clone(), mcp_options(), &Setup::default()).await;
+    pipe.send(&hello("2025-11-25")).await;
+    pipe.receive().await;
+    for id in 1..=2 {
+        pipe.send(&execute(json!(id), "return 1", None)).await;
+        assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], 1);
+    }
+    pipe.send(&execute(json!(3), "return 1", None)).await;
+    let refused = pipe.receive().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(3), &json!(-32005)));
+    let data = &refused["error"]["data"];
+    assert_eq!((&data["type"], &data["limit"]), (&json!("rate_limited"), &json!(2)));
+    assert!(data["retryAfterMs"].as_u64().unwrap() <= 30_001, "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("retry after"), "{refused}");
+    // The greeting was the first of the other requests.
+    for id in 4..=6 {
+        pipe.send(&ping(json!(id))).await;
+        assert_eq!(pipe.receive().await["result"], json!({}));
+    }
+    for request in
+        [ping(json!(7)), json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"}).to_string()]
+    {
+        pipe.send(&request).await;
+        let refused = pipe.receive().await;
+        assert_eq!((&refused["id"], &refused["error"]["data"]["limit"]), (&json!(7), &json!(4)));
+    }
+    // Another client of the workspace shares them.
+    let mut other = Pipe::within(limits, mcp_options(), &Setup::default()).await;
+    other.send(&hello("2025-11-25")).await;
+    assert_eq!(other.receive().await["error"]["code"], -32005);
 }

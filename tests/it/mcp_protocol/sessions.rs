@@ -48,7 +48,7 @@ async fn requests_with_one_id_and_one_token_each_get_their_own_answer() {
     let server = Server::start().await;
     let session = Session::begin(&server).await;
     for (id, first, second) in
-        [(json!(1), 100, 500), (json!(1), 500, 100), (json!("a"), 300, 300), (json!(0), 400, 1)]
+        [(json!(1), 200, 600), (json!(1), 600, 200), (json!("a"), 300, 300), (json!(0), 500, 250)]
     {
         let (a, b, list) = tokio::join!(
             session.execute(id.clone(), word("first", first), Some("t")),
