@@ -12,7 +12,7 @@ mod upstreams;
 
 pub use failure::{Exit, Failure};
 pub use runtimes::{RuntimeStatus, statuses as runtime_statuses};
-pub use settings::policy_source;
+pub use settings::{policy_source, warn};
 pub use start::{Audience, serve};
 pub use stdio::serve_stdio;
 pub use upstreams::{OnProgress, connect_all, detect, login, missing_secrets, vault};

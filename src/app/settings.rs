@@ -15,8 +15,14 @@ use crate::{
         engine::{EngineConfig, TaskEngine},
         policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},
     },
-    transport::{http::HttpOptions, mcp::McpOptions},
+    transport::{http::HttpOptions, mcp::McpOptions, rate_limit::RateLimits},
 };
+
+/// Time that an answer is held for an approval. Short, because only the answer tells some people
+/// that they are asked.
+const APPROVAL_HOLD_MS: u64 = 60_000;
+/// Polls for each request that starts work, unless the configuration says otherwise.
+const POLLS_PER_REQUEST: u64 = 10;
 
 pub(super) fn store(config: &Config) -> SqliteConfig {
     SqliteConfig {
@@ -41,6 +47,7 @@ pub(super) fn service_limits(config: &Config) -> ServiceLimits {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
         hold_ms: config.limits.hold_ms,
+        approval_hold_ms: APPROVAL_HOLD_MS,
         runtime_id: runtimes::default_id(config).into(),
     }
 }
@@ -72,12 +79,31 @@ pub(super) fn mcp(config: &Config, engine: &TaskEngine) -> McpOptions {
     }
 }
 
-pub(super) fn http(config: &Config) -> HttpOptions {
+/// The limits on requests. Whoever does not say otherwise may poll ten times as often as start
+/// work.
+pub(super) fn rates(config: &Config) -> Arc<RateLimits> {
+    let work = config.limits.requests_per_minute;
+    let polls = config.limits.polls_per_minute.unwrap_or(work * POLLS_PER_REQUEST);
+    RateLimits::new(work as u32, polls as u32)
+}
+
+pub(super) fn http(config: &Config, rates: Arc<RateLimits>) -> HttpOptions {
     HttpOptions {
         allowed_hosts: config.server.allowed_hosts.clone(),
         allowed_origins: config.server.allowed_origins.clone(),
-        requests_per_minute: config.limits.requests_per_minute as u32,
+        rates,
         ..HttpOptions::default()
+    }
+}
+
+/// Logs a warning about each setting that lets in more than an owner may expect.
+pub fn warn(config: &Config) {
+    if config.server.allowed_origins.iter().any(|origin| origin.eq_ignore_ascii_case("null")) {
+        tracing::warn!(
+            "`server.allowed_origins` contains \"null\": every page without an origin of its own, \
+            such as a local file or a sandboxed frame of any web page, may send requests to this \
+            server; name the client's own origin if it has one"
+        );
     }
 }
 

@@ -33,6 +33,7 @@ use crate::{
     transport::{
         auth::OwnerToken,
         http::{self, HttpServer},
+        rate_limit::RateLimits,
     },
 };
 
@@ -98,6 +99,8 @@ pub(super) struct Server {
     pub(super) config: Arc<Config>,
     pub(super) service: Arc<Service>,
     pub(super) engine: TaskEngine,
+    /// Limits on the requests of all clients.
+    pub(super) rates: Arc<RateLimits>,
     store: Arc<SqliteStore>,
     catalog: Arc<Catalog>,
     /// Ends the watching of policy files and the sweeping of artifacts.
@@ -131,7 +134,8 @@ impl Server {
         };
         let engine = TaskEngine::new(settings::engine(&config, instance_id), services, runtimes);
         let service = Arc::new(Service::new(engine.clone(), settings::service_limits(&config)));
-        Ok(Self { config, service, engine, store, catalog, background })
+        let rates = settings::rates(&config);
+        Ok(Self { config, service, engine, rates, store, catalog, background })
     }
 
     /// Serves HTTP, with the instance file beside the database, until `stop`; then lets tasks end
@@ -145,7 +149,11 @@ impl Server {
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
         let (config, service, engine) =
             (self.config.clone(), self.service.clone(), self.engine.clone());
+        let rates = self.rates.clone();
         async move {
+            if audience == Audience::Agents {
+                settings::warn(&config);
+            }
             let address = listener.local_addr().map_err(|error| {
                 Failure::unavailable(format!("the listener has no address: {error}"))
             })?;
@@ -155,7 +163,7 @@ impl Server {
                 service,
                 agents: audience == Audience::Agents,
                 mcp: settings::mcp(&config, &engine),
-                options: settings::http(&config),
+                options: settings::http(&config, rates),
                 owner,
                 metrics: PrometheusBuilder::new()
                     .install_recorder()

@@ -160,6 +160,7 @@ async fn serve_client(
         server.service.clone(),
         settings::mcp(&server.config, &server.engine),
         auth::stdio_agent(),
+        server.rates.clone(),
         stop.clone(),
     );
     let served = async {

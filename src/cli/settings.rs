@@ -52,6 +52,7 @@ pub(super) async fn perform(args: &SettingsArgs, config: &Config) -> Result<Exit
     let file = config.file.as_ref().map(|file| file.display().to_string());
     let check = matches!(args.command, Some(SettingsCommand::Check));
     if check {
+        app::warn(config);
         check_references(config).await?;
     }
     match (check, args.json) {

@@ -55,8 +55,11 @@ pub struct ServerKeys {
     pub listen: String,
     /// Host names that clients may send in `Host`, in addition to the loopback names.
     pub allowed_hosts: Vec<String>,
-    /// Origins of web pages that may send requests to the server, as `https://name:port`. Other
-    /// origins are rejected. Clients that send no `Origin` are not affected.
+    /// Origins that may send requests to the server, as clients send them in `Origin`: of web pages
+    /// (`https://name:port`), or of programs (`vscode-file://vscode-app`, `file://`, `null`). Pages
+    /// of these origins may also read the responses of `/mcp`. Other origins are rejected. Clients
+    /// that send no `Origin` are not affected. `null` is every page without an origin of its own,
+    /// such as a local file or a sandboxed frame.
     pub allowed_origins: Vec<String>,
 }
 
@@ -160,9 +163,15 @@ pub struct Limits {
     /// disables this cap.
     #[schemars(range(min = 0, max = 900_000))]
     pub hold_ms: u64,
-    /// Requests to `/mcp` per workspace and minute. 0 disables the limit.
+    /// Requests that start work (`execute`) per workspace and minute, over HTTP and stdio together.
+    /// 0 disables the limit.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub requests_per_minute: u64,
+    /// Other requests per workspace and minute: lists, polls such as `task_get`, pings and
+    /// handshakes. 0 disables the limit. Default: ten times `requests_per_minute`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 0, max = 10_000_000))]
+    pub polls_per_minute: Option<u64>,
 }
 
 impl Default for Limits {
@@ -182,6 +191,7 @@ impl Default for Limits {
             queue: 1000,
             hold_ms: 50_000,
             requests_per_minute: 100,
+            polls_per_minute: None,
         }
     }
 }

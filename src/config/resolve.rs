@@ -61,16 +61,12 @@ impl Resolver<'_> {
             );
             self.report(&["server", "listen"], message);
         }
-        for origin in &keys.allowed_origins {
-            let is_origin =
-                Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
-            if !is_origin {
-                let message = format!(
-                    "`server.allowed_origins` contains \"{origin}\"; allowed: origins such \
-                    as \"https://name:port\""
-                );
-                self.report(&["server", "allowed_origins"], message);
-            }
+        for origin in keys.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
+            let message = format!(
+                "`server.allowed_origins` contains \"{origin}\"; allowed: origins as clients send \
+                them, such as \"https://name:port\", \"app://name\", \"file://\" or \"null\""
+            );
+            self.report(&["server", "allowed_origins"], message);
         }
         Server {
             listen,
@@ -216,3 +212,25 @@ impl Resolver<'_> {
         base.join(path)
     }
 }
+
+/// True for an origin as clients send it: of a web page, or of a program whose pages have a scheme
+/// of their own. Without a path, a user or a wildcard.
+fn is_origin(text: &str) -> bool {
+    match text.split_once("://") {
+        None => text == "null",
+        Some(("http" | "https", _)) => {
+            let is_whole = |url: Url| url.origin().ascii_serialization() == text;
+            !text.contains('*') && Url::parse(text).is_ok_and(is_whole)
+        }
+        Some((scheme, name)) => {
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c))
+                && !scheme.eq_ignore_ascii_case("http")
+                && !scheme.eq_ignore_ascii_case("https")
+                && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~:[]".contains(&c))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

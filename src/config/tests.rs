@@ -110,7 +110,7 @@ fn an_address_is_numeric_or_localhost() {
         [\"example.com\"]\n"), @r#"
     the configuration has 2 problems
       airlock.toml:2: `server.listen` is "7411"; allowed: ADDRESS:PORT, such as "127.0.0.1:7411"
-      airlock.toml:3: `server.allowed_origins` contains "example.com"; allowed: origins such as "https://name:port"
+      airlock.toml:3: `server.allowed_origins` contains "example.com"; allowed: origins as clients send them, such as "https://name:port", "app://name", "file://" or "null"
     "#);
     let config = Folder::with("[server]\nlisten = \"localhost:0\"\n").load(&[], &[]).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:0");

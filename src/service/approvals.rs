@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::{
         Approval, ApprovalId, ApprovalStatus, ErrorCode, EventDetails, EventKind, Principal, Task,
-        Timestamp,
+        TaskId, Timestamp,
     },
     store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Decided},
 };
@@ -169,18 +169,19 @@ impl Service {
         if task.status.is_terminal() {
             return Ok(vec![]);
         }
+        self.pending_of(&task.principal.workspace_id, task.task_id).await
+    }
+
+    /// The approvals of a task that are pending.
+    pub(super) async fn pending_of(
+        &self,
+        workspace: &str,
+        task: TaskId,
+    ) -> Result<Vec<PendingApproval>, ServiceError> {
         let status = Some(ApprovalStatus::Pending);
-        let filter = ApprovalFilter {
-            status,
-            task_id: Some(task.task_id),
-            limit: PENDING_MAX,
-            cursor: None,
-        };
-        let page = self
-            .store
-            .approvals(&task.principal.workspace_id, filter)
-            .await
-            .map_err(store_error)?;
+        let filter =
+            ApprovalFilter { status, task_id: Some(task), limit: PENDING_MAX, cursor: None };
+        let page = self.store.approvals(workspace, filter).await.map_err(store_error)?;
         let pending = page.approvals.into_iter().map(|approval| PendingApproval {
             approval_id: approval.id.to_string(),
             url: self.approval_url(approval.id),

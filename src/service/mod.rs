@@ -43,6 +43,9 @@ pub struct ServiceLimits {
     pub timeout_ms: u64,
     /// The cap on an answer that is held under [`WaitPolicy::Capped`], in milliseconds; 0 for none.
     pub hold_ms: u64,
+    /// Time that an answer is held while its task waits for an approval, in milliseconds, unless
+    /// the client is our own or asked for longer itself.
+    pub approval_hold_ms: u64,
     /// `runtimeId` where the caller names none.
     pub runtime_id: String,
 }

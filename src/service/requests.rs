@@ -63,8 +63,10 @@ pub type ProgressSink = watch::Sender<Option<Progress>>;
 /// Policy for holding the answer of an `execute`, by what the client can bear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitPolicy {
-    /// The client shows progress, or is our own: the full default.
+    /// The client is our own: the full default.
     Full,
+    /// The client shows progress: the full default, and 60 s while the task waits for an approval.
+    Progress,
     /// The client may drop a silent call after a minute: at most `limits.hold_ms` unless it asked
     /// for longer itself.
     Capped,

@@ -10,7 +10,7 @@ use super::{
     requests::{
         Execute, Execution, ProgressSink, TaskCancel, TaskEvents, TaskGet, TaskList, WaitPolicy,
     },
-    view::{EventPage, Progress, ResultPage, TaskPage, TaskRecord},
+    view::{EventPage, PendingApproval, Progress, ResultPage, TaskPage, TaskRecord},
 };
 use crate::{
     model::{ErrorCode, Principal, RawJson, Task, TaskId, TaskStatus, Timestamp},
@@ -50,6 +50,7 @@ impl Service {
     ) -> Result<TaskRecord, ServiceError> {
         let Execution { arguments, wait, progress } = execution;
         let hold = self.hold(&arguments, wait)?;
+        let is_patient = wait == WaitPolicy::Full || arguments.result_timeout_ms.is_some();
         // The session is part of who asks, and stored with the task as such.
         let caller = Principal { session_id: arguments.session_id.clone(), ..who.clone() };
         tracing::Span::current().record("session", caller.session_id.as_deref());
@@ -60,12 +61,16 @@ impl Service {
             Submitted::Running(live) => live,
             Submitted::Earlier(task) => return self.recorded(who, task).await,
         };
-        let reporting = report(&live, &progress);
+        let reporting = self.report(who, &live, &progress);
+        let approval_hold = Duration::from_millis(self.limits.approval_hold_ms);
         tokio::select! {
             ended = timeout(hold, live.ended()) => match ended {
                 Ok(ended) => whole(ended),
                 Err(_) => self.recorded(who, live.task_id()).await,
             },
+            () = awaits_approval_for(&live, approval_hold), if !is_patient => {
+                self.recorded(who, live.task_id()).await
+            }
             () = reporting => unreachable!("reporting goes on until it is dropped"),
         }
     }
@@ -204,6 +209,39 @@ impl Service {
         }))
     }
 
+    /// Forwards the changes of a task for as long as it is polled.
+    async fn report(&self, who: &Principal, live: &Arc<TaskHandle>, progress: &ProgressSink) {
+        let mut changes = live.changes();
+        let mut read = None;
+        let mut approvals: Arc<[PendingApproval]> = Arc::from([]);
+        loop {
+            let (status, version) = (live.status(), live.approvals());
+            if read != Some((status, version)) {
+                read = Some((status, version));
+                approvals = match status {
+                    // What cannot be read now is told with the answer.
+                    TaskStatus::AwaitingApproval => {
+                        let workspace = &who.workspace_id;
+                        let pending = self.pending_of(workspace, live.task_id()).await;
+                        pending.unwrap_or_default().into()
+                    }
+                    _ => Arc::from([]),
+                };
+            }
+            let now = Progress {
+                task_id: live.task_id(),
+                status,
+                tool_calls: live.tool_calls(),
+                latest: live.latest(),
+                approvals: approvals.clone(),
+            };
+            progress.send_replace(Some(now));
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
     fn new_task(&self, who: &Principal, request: Execute) -> Result<NewTask, ServiceError> {
         let bytes = request.code.len();
         if bytes == 0 || bytes > self.limits.code_bytes_max {
@@ -254,25 +292,26 @@ impl Service {
         let full = timeout_ms.saturating_add(30_000).max(120_000);
         let hold_ms = match (requested, wait, self.limits.hold_ms) {
             (Some(requested), _, _) => requested,
-            (None, WaitPolicy::Full, _) | (None, WaitPolicy::Capped, 0) => full,
+            (None, WaitPolicy::Full | WaitPolicy::Progress, _) | (None, WaitPolicy::Capped, 0) => {
+                full
+            }
             (None, WaitPolicy::Capped, cap) => full.min(cap),
         };
         Ok(Duration::from_millis(hold_ms))
     }
 }
 
-/// Forwards the changes of a task for as long as it is polled.
-async fn report(live: &Arc<TaskHandle>, progress: &ProgressSink) {
+/// Resolves once a task has waited for approvals for so long without a pause.
+async fn awaits_approval_for(live: &TaskHandle, time: Duration) {
     let mut changes = live.changes();
+    let is_waiting = || live.status() == TaskStatus::AwaitingApproval;
     loop {
-        let now = Progress {
-            task_id: live.task_id(),
-            status: live.status(),
-            tool_calls: live.tool_calls(),
-            message: live.progress(),
-        };
-        progress.send_replace(Some(now));
-        if changes.changed().await.is_err() {
+        if is_waiting() {
+            let goes_on = async { while is_waiting() && changes.changed().await.is_ok() {} };
+            if timeout(time, goes_on).await.is_err() {
+                return;
+            }
+        } else if changes.changed().await.is_err() {
             return std::future::pending().await;
         }
     }

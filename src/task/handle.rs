@@ -17,6 +17,9 @@ use crate::{
     store::NewTask,
 };
 
+/// Characters of a console line and of a path that are kept as the latest.
+const LINE_CHARS_MAX: usize = 200;
+
 /// A task that has not ended, or whose end somebody still watches.
 pub struct TaskHandle {
     workspace_id: String,
@@ -25,9 +28,22 @@ pub struct TaskHandle {
     state: Mutex<TaskState>,
     outcome: watch::Sender<Option<TaskOutcome>>,
     tool_calls: AtomicU64,
-    progress: Mutex<Option<Arc<str>>>,
+    /// Counts the approvals that were asked for, and the calls that went on.
+    approvals: AtomicU64,
+    latest: Mutex<Option<Latest>>,
     /// Counts the changes that a waiting caller may want to know of.
     changes: watch::Sender<u64>,
+}
+
+/// The latest that happened in a task, in a short line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Latest {
+    /// The program wrote this line to its console.
+    Console(Arc<str>),
+    /// The program called this tool, by the path that it wrote.
+    Call(Arc<str>),
+    /// A tool reports this progress, in its upstream's own words.
+    Report(Arc<str>),
 }
 
 /// The end of a task as it was recorded.
@@ -50,7 +66,8 @@ impl TaskHandle {
             state: Mutex::new(TaskState::submitted()),
             outcome: watch::Sender::new(None),
             tool_calls: AtomicU64::new(0),
-            progress: Mutex::default(),
+            approvals: AtomicU64::new(0),
+            latest: Mutex::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -75,12 +92,17 @@ impl TaskHandle {
         self.tool_calls.load(Ordering::Relaxed)
     }
 
-    /// The latest progress that a tool reported, in a short line of its upstream's own.
-    pub fn progress(&self) -> Option<Arc<str>> {
-        self.progress.lock().clone()
+    /// Changes whenever it may wait for other approvals than before.
+    pub fn approvals(&self) -> u64 {
+        self.approvals.load(Ordering::Relaxed)
     }
 
-    /// Changes whenever its status, its number of calls or its progress does.
+    /// The latest that happened in it.
+    pub fn latest(&self) -> Option<Latest> {
+        self.latest.lock().clone()
+    }
+
+    /// Changes whenever its status, its number of calls, its approvals or the latest does.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -108,17 +130,33 @@ impl TaskHandle {
         self.state.lock().stop_cause()
     }
 
-    /// Counts one call more.
-    pub(super) fn count_call(&self) {
+    /// Counts one call more, of the tool at this path.
+    pub(super) fn count_call(&self, path: &str) {
         self.tool_calls.fetch_add(1, Ordering::Relaxed);
+        *self.latest.lock() = Some(Latest::Call(line(path)));
         self.notify();
     }
 
     /// Takes the progress that a tool reports.
     pub(super) fn report_progress(&self, text: &str) {
-        let mut present = self.progress.lock();
-        if present.as_deref() != Some(text) {
-            *present = Some(Arc::from(text));
+        self.happened(Latest::Report(Arc::from(text)));
+    }
+
+    /// Takes a line of the console.
+    pub(super) fn report_line(&self, text: &str) {
+        self.happened(Latest::Console(line(text)));
+    }
+
+    /// Says that an approval can be read from the record.
+    pub(super) fn asked(&self) {
+        self.approvals.fetch_add(1, Ordering::Relaxed);
+        self.notify();
+    }
+
+    fn happened(&self, latest: Latest) {
+        let mut present = self.latest.lock();
+        if present.as_ref() != Some(&latest) {
+            *present = Some(latest);
             drop(present);
             self.notify();
         }
@@ -132,6 +170,9 @@ impl TaskHandle {
         event: TaskEvent,
         record: impl FnOnce(Option<(TaskStatus, EventDetails)>) -> T,
     ) -> T {
+        if matches!(event, TaskEvent::CallResumed) {
+            self.approvals.fetch_add(1, Ordering::Relaxed);
+        }
         let mut state = self.state.lock();
         let (next, actions) = state.step(event);
         *state = next;
@@ -159,4 +200,11 @@ impl TaskHandle {
     fn notify(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
+}
+
+/// The beginning of a text, in one line.
+fn line(text: &str) -> Arc<str> {
+    let words = text.split_whitespace().flat_map(|word| [" ", word]).skip(1);
+    let line: String = words.flat_map(str::chars).take(LINE_CHARS_MAX).collect();
+    line.into()
 }

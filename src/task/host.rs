@@ -80,7 +80,7 @@ impl Host {
 impl ToolHost for Host {
     fn call(&self, call: ToolCall) -> BoxFuture<'static, Answer> {
         let context = self.context.clone();
-        context.handle.count_call();
+        context.handle.count_call(&call.path);
         let seq = call.seq;
         let span = tracing::debug_span!(
             "call",
@@ -109,6 +109,7 @@ impl ToolHost for Host {
     fn log(&self, line: &LogLine) {
         let (task, bytes) = (&self.context.task.id, line.text.len());
         tracing::debug!(%task, level = ?line.level, bytes, "console output");
+        self.context.handle.report_line(&line.text);
     }
 }
 

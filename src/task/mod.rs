@@ -18,5 +18,5 @@ mod record;
 
 pub use self::{
     call::{concurrency::UpstreamConcurrency, context::Services},
-    handle::{TaskHandle, TaskOutcome},
+    handle::{Latest, TaskHandle, TaskOutcome},
 };

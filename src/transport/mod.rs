@@ -9,4 +9,6 @@ pub mod auth;
 pub mod handoff;
 pub mod http;
 pub mod mcp;
+pub mod rate_limit;
+mod request_ids;
 pub mod stdio;

@@ -3,7 +3,8 @@
 //! Standard output belongs to the protocol: it is taken away from the rest of the process before
 //! the first message, so that a stray print ends on standard error and not in the client's parser.
 
-mod line_limit;
+mod lines;
+mod messages;
 
 use std::io;
 
@@ -12,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::mcp::Mcp;
-use line_limit::Lines;
+use messages::Messages;
 
 /// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap
 /// is refused by name; a longer line is dropped and answered with an error, under its id where that
@@ -47,7 +48,7 @@ pub async fn serve_on(
     output: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), StdioError> {
-    let transport = Lines::new(input, output, LINE_BYTES_MAX);
+    let transport = Messages::new(input, output, LINE_BYTES_MAX, mcp.clone());
     // A child of the token: rmcp cancels what it is given when the client leaves.
     let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,

@@ -9,6 +9,7 @@ use airlock::{
         auth::OwnerToken,
         http::{Drained, HttpOptions, HttpServer, serve},
         mcp::McpOptions,
+        rate_limit::RateLimits,
     },
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -24,8 +25,12 @@ use crate::support::{
 
 mod endpoint;
 mod eras;
+mod forms;
+mod pipe;
+mod progress;
 mod public_clients;
 mod rest;
+mod sessions;
 mod tools;
 
 const OWNER: &str = "owner-token-of-the-test";
@@ -44,7 +49,7 @@ impl Server {
     }
 
     async fn over(setup: &Setup) -> Self {
-        let options = HttpOptions { requests_per_minute: 0, ..HttpOptions::default() };
+        let options = HttpOptions { rates: RateLimits::new(0, 0), ..HttpOptions::default() };
         Self::with(options, setup).await
     }
 
@@ -105,6 +110,29 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
         assert!(tokio::time::Instant::now() < deadline, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+const JSON: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+
+/// The handshake of a legacy client.
+fn hello(version: &str) -> String {
+    let client = json!({"name": "old client", "version": "1"});
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": version, "capabilities": {}, "clientInfo": client}})
+    .to_string()
+}
+
+/// Begins a legacy session; its id and the answer to `initialize`.
+async fn begin(raw: &Raw, version: &str) -> (String, Value) {
+    let reply = raw.send("POST", "/mcp", &JSON, hello(version)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let session = reply.header("mcp-session-id").unwrap().to_owned();
+    let mut headers = JSON.to_vec();
+    headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", version)]);
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    assert_eq!(raw.send("POST", "/mcp", &headers, ready.to_string()).await.status, 202);
+    (session, reply.json()["result"].clone())
 }
 
 fn text_of(result: &Value) -> &str {

@@ -29,5 +29,7 @@ pub use task::{
 };
 pub use tool::{Namespace, Tool, ToolPage, ToolRow};
 
+pub use crate::task::Latest;
+
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::{
     model::{
         Event, JsonObject, Logs, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
+    task::Latest,
 };
 
 /// Bytes of a result that an answer suggests to read at once: fits a text block of MCP.
@@ -299,7 +300,7 @@ pub struct EventPage {
 }
 
 /// The progress of a task, for a caller who waits for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Progress {
     /// The task, from the moment it is recorded.
     pub task_id: TaskId,
@@ -307,6 +308,8 @@ pub struct Progress {
     pub status: TaskStatus,
     /// Calls of tools so far.
     pub tool_calls: u64,
-    /// The latest progress message of a tool.
-    pub message: Option<Arc<str>>,
+    /// The latest that happened in it.
+    pub latest: Option<Latest>,
+    /// The approvals that it waits for, the newest first.
+    pub approvals: Arc<[PendingApproval]>,
 }

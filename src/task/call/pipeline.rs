@@ -328,6 +328,7 @@ impl<'a> CallPipeline<'a> {
         recorded.map_err(|error| context.unrecorded(self.path(), &error))?;
         let requested = context.unless_dropped(requested).await?;
         requested.map_err(|error| self.in_doubt(&error))?;
+        context.handle.asked();
         Ok(CallEvent::Suspended)
     }
 

@@ -4,7 +4,10 @@
 //! Reads the kind and the id of each message, and nothing more. A request that was pending when a
 //! server ended is answered with an error, never sent a second time: its effects are not known.
 
-use std::{collections::HashSet, io, mem};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    io, mem,
+};
 
 use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
@@ -16,7 +19,7 @@ use crate::{
     transport::stdio::{self, LINE_BYTES_MAX},
 };
 
-/// Pending requests that are remembered; further ones get no error when their server ends.
+/// Ids of pending requests that are remembered; further ones get no error when their server ends.
 const PENDING_MAX: usize = 4096;
 /// Length of an id that is remembered, in bytes of JSON.
 const ID_BYTES_MAX: usize = 256;
@@ -116,7 +119,9 @@ struct Conversation {
     greeted: Option<Vec<u8>>,
     /// The id of a greeting whose answer the client has had already.
     repeated: Option<String>,
-    pending: HashSet<String>,
+    /// The ids of pending requests, each with the number of answers that are still to come: an id
+    /// that the client repeats is answered more than once.
+    pending: HashMap<String, u32>,
 }
 
 /// The part of a message that is read.
@@ -125,6 +130,16 @@ struct Head<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     method: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// The part of a cancellation that is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cancelled<'a> {
+    #[serde(borrow)]
+    request_id: &'a RawValue,
 }
 
 impl Head<'_> {
@@ -133,11 +148,18 @@ impl Head<'_> {
     }
 
     fn id(&self) -> Option<String> {
-        self.id
-            .map(RawValue::get)
-            .filter(|id| id.len() <= ID_BYTES_MAX && *id != "null")
-            .map(str::to_owned)
+        self.id.and_then(id)
     }
+
+    /// The request that a cancellation names.
+    fn cancelled(&self) -> Option<String> {
+        id(serde_json::from_str::<Cancelled<'_>>(self.params?.get()).ok()?.request_id)
+    }
+}
+
+fn id(raw: &RawValue) -> Option<String> {
+    let id = raw.get();
+    (id.len() <= ID_BYTES_MAX && id != "null").then(|| id.to_owned())
 }
 
 impl Conversation {
@@ -158,12 +180,14 @@ impl Conversation {
         match (head.method.as_deref(), head.id()) {
             (Some("initialize"), Some(id)) => {
                 (self.greeting, self.greeted) = (Some((line.to_vec(), id.clone())), None);
-                self.pending.insert(id);
+                self.await_answer(id);
             }
             (Some("notifications/initialized"), None) => self.greeted = Some(line.to_vec()),
-            (Some(_), Some(id)) if self.pending.len() < PENDING_MAX => {
-                self.pending.insert(id);
+            // A request that was cancelled is not answered.
+            (Some("notifications/cancelled"), None) => {
+                head.cancelled().into_iter().for_each(|id| self.end(id));
             }
+            (Some(_), Some(id)) if self.pending.len() < PENDING_MAX => self.await_answer(id),
             _ => {}
         }
     }
@@ -179,13 +203,27 @@ impl Conversation {
             self.repeated = None;
             return false;
         }
-        self.pending.remove(&id);
+        self.end(id);
         true
+    }
+
+    fn await_answer(&mut self, id: String) {
+        *self.pending.entry(id).or_default() += 1;
+    }
+
+    /// Ends one request with this id.
+    fn end(&mut self, id: String) {
+        if let Entry::Occupied(mut answers) = self.pending.entry(id) {
+            *answers.get_mut() -= 1;
+            if *answers.get() == 0 {
+                answers.remove();
+            }
+        }
     }
 
     fn fail_pending(&mut self) -> Vec<u8> {
         let mut failures = Vec::new();
-        for id in mem::take(&mut self.pending) {
+        for id in mem::take(&mut self.pending).into_keys() {
             let message = "the server that had this request ended; what it did so far is in its \
                 tasks (`task_list`)";
             let error = serde_json::json!({

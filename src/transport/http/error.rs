@@ -23,8 +23,6 @@ use axum::extract::rejection::BytesRejection;
 pub(super) const PARSE_ERROR: i32 = -32700;
 /// JSON-RPC: it is JSON and no request.
 pub(super) const INVALID_REQUEST: i32 = -32600;
-/// Ours: too many requests. From the range left to servers, beside what public SDKs use.
-pub(super) const RATE_LIMITED: i32 = -32005;
 
 /// A failure as `{error: {code, message, hint?, retryAfterMs?}}`.
 pub(super) enum Failure {

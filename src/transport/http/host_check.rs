@@ -15,6 +15,9 @@ use axum::{
 use super::error;
 use crate::model::ErrorCode;
 
+/// Characters of an origin that a refusal repeats, at most.
+const ORIGIN_CHARS_MAX: usize = 200;
+
 /// The hosts and origins that may be in a request.
 #[derive(Debug, Clone)]
 pub struct HostPolicy {
@@ -45,16 +48,6 @@ impl HostPolicy {
         Self { hosts: all_hosts, origins: all_origins }
     }
 
-    /// Host names, some with a port.
-    pub(super) fn hosts(&self) -> &[String] {
-        &self.hosts
-    }
-
-    /// Origins with a port or `:*`.
-    pub(super) fn origins(&self) -> &[String] {
-        &self.origins
-    }
-
     fn host(&self, given: &Authority) -> bool {
         self.hosts.iter().filter_map(|host| host.parse::<Authority>().ok()).any(|host| {
             host.host().eq_ignore_ascii_case(given.host())
@@ -62,7 +55,8 @@ impl HostPolicy {
         })
     }
 
-    fn origin(&self, given: &str) -> bool {
+    /// True if requests of this origin are let in.
+    pub(super) fn allows_origin(&self, given: &str) -> bool {
         let given = with_port(&given.to_ascii_lowercase());
         self.origins.iter().map(|origin| origin.to_ascii_lowercase()).any(|origin| {
             match origin.strip_suffix(":*") {
@@ -73,49 +67,59 @@ impl HostPolicy {
     }
 
     /// The refusal of a request that is not allowed.
-    fn refuses(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Option<(StatusCode, ErrorCode, &'static str, &'static str)> {
+    fn refuses(&self, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
         let host = match single(headers, &header::HOST) {
             Ok(Some(host)) => host.parse::<Authority>().ok(),
             Ok(None) => uri.authority().cloned(),
             Err(()) => None,
         };
         let Some(host) = host else {
-            return Some((
-                StatusCode::BAD_REQUEST,
-                ErrorCode::InvalidHost,
-                "the request has no well-formed `Host`",
-                "send one `Host` header",
-            ));
+            return Some(Refusal {
+                status: StatusCode::BAD_REQUEST,
+                code: ErrorCode::InvalidHost,
+                message: "the request has no well-formed `Host`".to_owned(),
+                hint: "send one `Host` header",
+            });
         };
         if !self.host(&host) {
-            let hint = "call the server by the name it listens on, or add the name to \
-                `server.allowed_hosts`";
-            return Some((
-                StatusCode::FORBIDDEN,
-                ErrorCode::HostNotAllowed,
-                "the `Host` of this request is not allowed",
-                hint,
-            ));
+            return Some(Refusal {
+                status: StatusCode::FORBIDDEN,
+                code: ErrorCode::HostNotAllowed,
+                message: "the `Host` of this request is not allowed".to_owned(),
+                hint: "call the server by the name it listens on, or add the name to \
+                    `server.allowed_hosts`",
+            });
         }
         match single(headers, &header::ORIGIN) {
             Ok(None) => None,
-            Ok(Some(origin)) if self.origin(origin) => None,
-            _ => {
-                let hint =
-                    "add the page's origin to `server.allowed_origins` if it may call this server";
-                Some((
-                    StatusCode::FORBIDDEN,
-                    ErrorCode::OriginNotAllowed,
-                    "the `Origin` of this request is not allowed",
-                    hint,
-                ))
-            }
+            Ok(Some(origin)) if self.allows_origin(origin) => None,
+            refused => Some(Refusal {
+                status: StatusCode::FORBIDDEN,
+                code: ErrorCode::OriginNotAllowed,
+                message: match refused {
+                    Ok(Some(origin)) => {
+                        let shown: String = origin
+                            .chars()
+                            .filter(char::is_ascii_graphic)
+                            .take(ORIGIN_CHARS_MAX)
+                            .collect();
+                        format!("the `Origin` \"{shown}\" of this request is not allowed")
+                    }
+                    _ => "the `Origin` of this request is not well formed".to_owned(),
+                },
+                hint: "add it to `server.allowed_origins` if it may call this server",
+            }),
         }
     }
+}
+
+/// Why a request is not let in.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+    hint: &'static str,
 }
 
 /// A header that may be there once: more of them, or one that is not text, is an attack or a
@@ -154,9 +158,9 @@ pub(super) async fn check(
 ) -> Response {
     match allowed.refuses(request.uri(), request.headers()) {
         None => next.run(request).await,
-        Some((status, code, message, hint)) => {
+        Some(Refusal { status, code, message, hint }) => {
             tracing::warn!(
-                %code, path = %request.uri().path(), "a request was refused by its host or origin"
+                %code, path = %request.uri().path(), "a request was refused: {message}"
             );
             if request.uri().path() == "/mcp" {
                 error::rpc(
@@ -167,7 +171,7 @@ pub(super) async fn check(
                     None,
                 )
             } else {
-                error::refuse(status, code, message, Some(hint), None)
+                error::refuse(status, code, &message, Some(hint), None)
             }
         }
     }

@@ -1,9 +1,10 @@
-//! Starts the response after one second and keeps the connection alive with SSE comments.
+//! Starts the response after one second and keeps the connection alive.
 //!
 //! Clients and proxies drop a request that has had no byte for a minute or five. The
-//! response begins as an event stream, into which the handler's own is forwarded. Only for requests
-//! whose body has been read: their refusals come at once, so a response that is still missing after
-//! the first second is one of the handler, whose status is 200.
+//! response begins as an event stream, into which the handler's own is forwarded; or, for a client
+//! that takes only JSON, with blanks, which may stand before JSON. Only for requests whose body has
+//! been read: their refusals come at once, so a response that is still missing after the first
+//! second is one of the handler, whose status is 200.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -14,10 +15,15 @@ use axum::{
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
-use super::error;
+use super::{
+    answer_form::{self, AnswerForm},
+    error,
+};
 
 /// A comment, which clients ignore.
 const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
+/// A blank, which clients ignore before JSON.
+const BLANK: Bytes = Bytes::from_static(b"\n");
 
 /// Time until the first byte, and interval of comments on a silent stream.
 #[derive(Debug, Clone, Copy)]
@@ -32,48 +38,66 @@ enum Stage {
     Over,
 }
 
-/// The answer of `inner`, or, where that takes too long, a stream that will carry it. Dropping the
-/// stream drops `inner`.
+/// The answer of `inner`, which has this form, or, where that takes too long, a stream that will
+/// carry it. Dropping the stream drops `inner`.
 pub(super) async fn first_byte(
     inner: impl Future<Output = Response> + Send + 'static,
+    form: AnswerForm,
     timing: Timing,
 ) -> Response {
     let mut inner = inner.boxed();
     match tokio::time::timeout(timing.first_byte_after, &mut inner).await {
         Ok(response) => response,
-        Err(_) => stream_of(inner, timing.comment_every),
+        Err(_) => stream_of(inner, form, timing.comment_every),
     }
 }
 
-fn stream_of(inner: BoxFuture<'static, Response>, comment_every: Duration) -> Response {
-    let later = stream::unfold(Stage::Waiting(inner), move |stage| next(stage, comment_every));
-    let body = stream::once(async { COMMENT }).chain(later).map(Ok::<_, Infallible>);
+fn stream_of(
+    inner: BoxFuture<'static, Response>,
+    form: AnswerForm,
+    comment_every: Duration,
+) -> Response {
+    let (filler, kind) = match form {
+        AnswerForm::Json => (BLANK, "application/json"),
+        AnswerForm::Either | AnswerForm::Events => (COMMENT, "text/event-stream"),
+    };
+    let wait = Wait { filler: filler.clone(), comment_every };
+    let later = stream::unfold((Stage::Waiting(inner), wait), next);
+    let body = stream::once(async { filler }).chain(later).map(Ok::<_, Infallible>);
     let mut response = Response::new(Body::from_stream(body));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
 }
 
-/// The next bytes of the stream: of the answer, or a comment where there are none for too long.
-async fn next(stage: Stage, comment_every: Duration) -> Option<(Bytes, Stage)> {
-    let silence = tokio::time::sleep(comment_every);
-    match stage {
-        Stage::Waiting(mut inner) => tokio::select! {
-            response = &mut inner => Some(begin(response).await),
-            () = silence => Some((COMMENT, Stage::Waiting(inner))),
-        },
-        Stage::Forwarding(mut body) => tokio::select! {
-            chunk = body.next() => Some((chunk?.ok()?, Stage::Forwarding(body))),
-            () = silence => Some((COMMENT, Stage::Forwarding(body))),
-        },
-        Stage::Over => None,
-    }
+/// What is sent where there is nothing for too long, and how long that is.
+struct Wait {
+    filler: Bytes,
+    comment_every: Duration,
 }
 
-/// An event stream is forwarded as it is; any other answer becomes one event.
-async fn begin(response: Response) -> (Bytes, Stage) {
+/// The next bytes of the stream: of the answer, or the filler where there are none for too long.
+async fn next((stage, wait): (Stage, Wait)) -> Option<(Bytes, (Stage, Wait))> {
+    let silence = tokio::time::sleep(wait.comment_every);
+    let (bytes, stage) = match stage {
+        Stage::Waiting(mut inner) => tokio::select! {
+            response = &mut inner => begin(response, wait.filler == COMMENT).await,
+            () = silence => (wait.filler.clone(), Stage::Waiting(inner)),
+        },
+        Stage::Forwarding(mut body) => tokio::select! {
+            chunk = body.next() => (chunk?.ok()?, Stage::Forwarding(body)),
+            () = silence => (wait.filler.clone(), Stage::Forwarding(body)),
+        },
+        Stage::Over => return None,
+    };
+    Some((bytes, (stage, wait)))
+}
+
+/// An event stream is forwarded as it is. Any other answer becomes one event in a stream of events,
+/// and ends the stream.
+async fn begin(response: Response, as_events: bool) -> (Bytes, Stage) {
     let is_stream = response
         .headers()
         .get(header::CONTENT_TYPE)
@@ -86,14 +110,7 @@ async fn begin(response: Response) -> (Bytes, Stage) {
         tracing::warn!(status = %parts.status, "a response that had begun early ended with a \
             status that could not be sent any more");
     }
-    let mut event = Vec::with_capacity(body.len() + 32);
-    for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        event.extend_from_slice(b"data: ");
-        event.extend_from_slice(line);
-        event.push(b'\n');
-    }
-    event.push(b'\n');
-    (event.into(), Stage::Over)
+    (if as_events { answer_form::event(&body) } else { body }, Stage::Over)
 }
 
 #[cfg(test)]

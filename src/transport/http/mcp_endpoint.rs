@@ -1,34 +1,34 @@
 //! `/mcp`: the steps between a request and rmcp's streamable HTTP service.
 //!
-//! In this order: read the body within its cap, count the request, let rmcp answer with an early
-//! first byte, and give every refusal the form of a JSON-RPC error with the request's id.
+//! In this order: read the body within its cap, count the request, let rmcp answer in a form that
+//! the client takes, with an early first byte, and make every refusal a JSON-RPC error with the
+//! request's id.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
 use http_body_util::{BodyExt, Limited};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error,
-    host_check::HostPolicy,
-    keep_alive,
-    mcp_sessions::{McpSessions, SESSIONS_MAX},
+    answer_form::AnswerForm,
+    envelope::Envelope,
+    error, keep_alive,
+    mcp_sessions::{LostSessions, McpSessions, SESSIONS_MAX},
     options::HttpServer,
-    rate_limit::{self, Rate, RateStatus},
 };
-use crate::{
-    model::ErrorCode,
-    transport::{auth, mcp::Mcp},
+use crate::transport::{
+    auth,
+    mcp::{self, Mcp},
+    rate_limit::{Counted, Counts, RATE_LIMITED, RateLimits, Refusal},
 };
 
 /// Time limit for a body to arrive.
@@ -37,11 +37,23 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 const ESCAPED_MAX: usize = 6;
 /// Bytes of a request beside the code: 16 KiB of metadata, escaped, and the envelope.
 const ENVELOPE_BYTES_MAX: usize = ESCAPED_MAX * 16 * 1024 + 64 * 1024;
+/// The header that names a legacy session, and the one that names the revision of the protocol.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The header that repeats the method of a message, from the revision without sessions on.
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The first revision without sessions.
+const SESSIONS_UNTIL: &str = "2026-07-28";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// What rmcp wants a client to accept.
+const EITHER: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 /// The endpoint for agents.
 pub(super) struct McpEndpoint {
     mcp: StreamableHttpService<Mcp, McpSessions>,
-    rate: Option<Rate>,
+    sessions: Arc<McpSessions>,
+    rates: Arc<RateLimits>,
     timing: keep_alive::Timing,
     body_max: usize,
     stopping: CancellationToken,
@@ -51,26 +63,24 @@ impl McpEndpoint {
     /// `stopping` ends idle streams, `cut` everything.
     pub(super) fn new(
         server: &HttpServer,
-        allowed: &HostPolicy,
         stopping: CancellationToken,
         cut: CancellationToken,
     ) -> Self {
         let body_max = server.mcp.code_bytes_max * ESCAPED_MAX + ENVELOPE_BYTES_MAX;
-        let config = StreamableHttpServerConfig::default()
-            .with_allowed_hosts(allowed.hosts())
-            .with_allowed_origins(allowed.origins())
-            .enforce_origin_validation()
+        let mut config = StreamableHttpServerConfig::default()
+            // Checked already, for every route: src/transport/http/host_check.rs.
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
             .with_json_response(true)
             .with_max_request_body_bytes(body_max)
             .with_cancellation_token(cut);
+        config.session_store = Some(Arc::new(LostSessions::default()));
+        let sessions = McpSessions::new(SESSIONS_MAX);
         let handler = Mcp::over_http(server.service.clone(), server.mcp.clone(), stopping.clone());
         Self {
-            mcp: StreamableHttpService::new(
-                move || Ok(handler.clone()),
-                McpSessions::new(SESSIONS_MAX),
-                config,
-            ),
-            rate: Rate::new(server.options.requests_per_minute),
+            mcp: StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config),
+            sessions,
+            rates: server.options.rates.clone(),
             timing: keep_alive::Timing {
                 first_byte_after: server.options.first_byte_after,
                 comment_every: server.options.comment_every,
@@ -92,39 +102,98 @@ impl McpEndpoint {
             Ok(body) => body,
             Err(refused) => return refused,
         };
-        let status = self.rate.as_ref().map(|rate| (rate, rate.count(&who.workspace_id)));
-        if let Some((rate, status @ RateStatus::Beyond { retry_after })) = status {
-            return too_many(rate, status, retry_after, &body);
+        let envelope = Envelope::of(&body);
+        let counts = mcp::counts(envelope.method.as_deref(), envelope.tool.as_deref());
+        let counted = self.rates.count(counts, &who.workspace_id);
+        if let Some(refusal) = counted.as_ref().and_then(Counted::refusal) {
+            let mut response = too_many(refusal, envelope.id);
+            counted.inspect(|counted| counted.headers(response.headers_mut()));
+            return response;
+        }
+        let Some(form) = AnswerForm::of(&parts.headers).filter(|form| can_be(*form, &envelope))
+        else {
+            return not_acceptable(envelope.id);
+        };
+        if is_mute(&envelope, &parts.headers) {
+            return StatusCode::ACCEPTED.into_response();
         }
         parts.extensions.insert(who);
-        accept_anything(&mut parts.headers);
+        parts.headers.insert(header::ACCEPT, EITHER);
+        let is_greeting = envelope.requests("initialize");
+        if is_greeting {
+            // Whoever greets wants a new session, whatever became of the last one.
+            parts.headers.remove(SESSION);
+        }
+        self.begin_session(&parts).await;
         let endpoint = self.clone();
         let answered = async move {
             let request = Request::from_parts(parts, http_body_util::Full::new(body.clone()));
             let response = endpoint.mcp.handle(request).await.map(Body::new);
-            if response.status().is_success() { response } else { as_rpc(response, &body).await }
+            if response.status().is_success() {
+                form.apply(response, &envelope.id).await
+            } else {
+                as_rpc(response, &body, envelope.id).await
+            }
         };
-        let mut response = keep_alive::first_byte(answered, self.timing).await;
-        if let Some((rate, status)) = status {
-            rate.headers(status, response.headers_mut());
-        }
+        // The answer to a greeting names its session in a header, so it cannot begin early.
+        let mut response = match is_greeting {
+            true => answered.await,
+            false => keep_alive::first_byte(answered, form, self.timing).await,
+        };
+        counted.inspect(|counted| counted.headers(response.headers_mut()));
         response
     }
 
     /// GET opens a legacy session's stream and DELETE ends the session; anything else is refused.
     async fn other(self: Arc<Self>, mut request: Request) -> Response {
-        request.extensions_mut().insert(auth::agent());
-        let response = self.mcp.handle(request).await.map(Body::new);
+        let who = auth::agent();
+        let counted = self.rates.count(Counts::AsPoll, &who.workspace_id);
+        if let Some(refusal) = counted.and_then(|counted| counted.refusal()) {
+            return too_many(refusal, Value::Null);
+        }
+        request.extensions_mut().insert(who);
+        if request.method() == Method::GET {
+            let (mut parts, body) = request.into_parts();
+            if AnswerForm::takes_events(&parts.headers) {
+                parts.headers.insert(header::ACCEPT, EVENTS);
+            }
+            self.begin_session(&parts).await;
+            request = Request::from_parts(parts, body);
+        }
+        let is_end = request.method() == Method::DELETE;
+        let mut response = self.mcp.handle(request).await.map(Body::new);
         if !response.status().is_success() {
-            return as_rpc(response, &Bytes::new()).await;
+            return as_rpc(response, &Bytes::new(), Value::Null).await;
+        }
+        if is_end {
+            *response.status_mut() = StatusCode::NO_CONTENT;
         }
         // A stream that waits for notices must not hold up the end of the server.
         let stopping = self.stopping.clone().cancelled_owned();
         response.map(|body| Body::from_stream(body.into_data_stream().take_until(stopping)))
     }
+
+    /// Has the session of a request begin anew if it is not known. rmcp does so for any message of
+    /// a legacy session; one that does nothing keeps others of the session waiting for least long.
+    async fn begin_session(&self, parts: &Parts) {
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let is_legacy = header(VERSION).is_none_or(|version| version < SESSIONS_UNTIL);
+        let Some(id) = header(SESSION).filter(|_| is_legacy) else { return };
+        let Some(_turn) = self.sessions.turn(id).await else { return };
+        let message =
+            Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/airlock/session"}"#);
+        let mut request = Request::new(http_body_util::Full::new(message));
+        *request.headers_mut() = parts.headers.clone();
+        *request.extensions_mut() = parts.extensions.clone();
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(header::ACCEPT, EITHER);
+        request.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        let begun = self.mcp.handle(request).await;
+        tracing::debug!(status = %begun.status(), "an unknown session was named");
+    }
 }
 
-pub(super) async fn mcp(State(endpoint): State<Arc<McpEndpoint>>, request: Request) -> Response {
+pub(super) async fn serve(State(endpoint): State<Arc<McpEndpoint>>, request: Request) -> Response {
     match *request.method() {
         Method::POST => endpoint.post(request).await,
         _ => endpoint.other(request).await,
@@ -154,59 +223,69 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Response> {
     }
 }
 
-fn too_many(rate: &Rate, status: RateStatus, retry_after: Duration, body: &Bytes) -> Response {
+fn too_many(refusal: Refusal, id: Value) -> Response {
     metrics::counter!("airlock_http_rate_limited_total").increment(1);
-    let limit = rate.per_minute();
-    let data = json!({
-        "type": ErrorCode::RateLimited.as_str(),
-        "retryAfterMs": retry_after.as_millis() as u64 + 1,
-        "limit": limit,
-        "windowMs": rate_limit::WINDOW.as_millis() as u64,
-        "scope": "workspace",
-    });
-    let seconds = rate_limit::seconds(retry_after);
-    let message =
-        format!("more than {limit} requests a minute from this workspace: retry after {seconds} s");
-    let mut response =
-        rpc_for(StatusCode::TOO_MANY_REQUESTS, body, error::RATE_LIMITED, &message, Some(data));
+    let Refusal { message, data, seconds } = refusal;
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = error::rpc(status, id, RATE_LIMITED, &message, Some(data));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    rate.headers(status, response.headers_mut());
     response
 }
 
-/// Tools like curl say that they take anything; rmcp wants both kinds named.
-fn accept_anything(headers: &mut HeaderMap) {
-    if headers.get(header::ACCEPT).is_some_and(|accept| accept == "*/*") {
-        headers.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("application/json, text/event-stream"),
-        );
-    }
+/// False for a request whose answer is a stream without end, where the client takes only JSON.
+fn can_be(form: AnswerForm, envelope: &Envelope) -> bool {
+    form != AnswerForm::Json || !envelope.requests("subscriptions/listen")
 }
 
-/// rmcp refuses some requests in plain text. JSON-RPC answers pass unchanged.
-async fn as_rpc(response: Response, request: &Bytes) -> Response {
+fn not_acceptable(id: Value) -> Response {
+    let message = "the answer is `application/json` or `text/event-stream`, and to \
+        `subscriptions/listen` always the latter: `Accept` must allow it";
+    error::rpc(StatusCode::NOT_ACCEPTABLE, id, error::INVALID_REQUEST, message, None)
+}
+
+/// True for a notification that can concern nothing: it names no session. rmcp would refuse it for
+/// lack of headers that help nobody to understand it.
+fn is_mute(envelope: &Envelope, headers: &HeaderMap) -> bool {
+    envelope.is_notification() && !headers.contains_key(SESSION) && !headers.contains_key(METHOD)
+}
+
+/// rmcp refuses some requests in plain text. JSON-RPC answers pass, with a sentence about a method
+/// that is not served.
+async fn as_rpc(response: Response, request: &Bytes, id: Value) -> Response {
     let is_json = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/json");
-    if response.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
-        return response;
+    let is_rpc = response.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
+    let (mut parts, text) = error::body_of(response).await;
+    if is_rpc {
+        let explained = serde_json::from_slice(&text).ok().map(|mut message| {
+            mcp::explain(&mut message);
+            serde_json::to_vec(&message).expect("what was read can be written").into()
+        });
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(parts, Body::from(explained.unwrap_or(text)));
     }
-    let (parts, text) = error::body_of(response).await;
     let text = String::from_utf8_lossy(&text);
-    let mut refused = match parts.status {
+    let (status, code, message) = match parts.status {
         // rmcp's answer to a body that is not a message of the protocol.
-        StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => unreadable(request),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => {
+            let (code, message) = unreadable(request);
+            (StatusCode::BAD_REQUEST, code, message)
+        }
         StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(error = %text, "the MCP transport failed");
-            rpc_for(
-                parts.status,
-                request,
-                -32603,
-                "the server failed while it worked on this request",
-                None,
-            )
+            (parts.status, -32603, "the server failed while it worked on this request".to_owned())
         }
-        status => rpc_for(status, request, error::INVALID_REQUEST, &text, None),
+        StatusCode::NOT_FOUND => {
+            let message = "the session that `Mcp-Session-Id` names has ended: initialize again";
+            (parts.status, error::INVALID_REQUEST, message.to_owned())
+        }
+        StatusCode::BAD_REQUEST if text.contains("Session ID is required") => {
+            let message = "the request names no session: initialize first, and send the \
+                `Mcp-Session-Id` of the answer with each request";
+            (parts.status, error::INVALID_REQUEST, message.to_owned())
+        }
+        status => (status, error::INVALID_REQUEST, text.into_owned()),
     };
+    let mut refused = error::rpc(status, id, code, &message, None);
     for kept in [header::ALLOW, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&kept) {
             refused.headers_mut().insert(kept, value.clone());
@@ -215,9 +294,9 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     refused
 }
 
-/// The refusal of a body that is not a message.
-fn unreadable(request: &Bytes) -> Response {
-    let (code, message) = match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
+/// The code and the message about a body that is not a message.
+fn unreadable(request: &Bytes) -> (i32, String) {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
         Err(error) => (error::PARSE_ERROR, format!("the body is not JSON: {error}")),
         Ok(_) if request.trim_ascii_start().starts_with(b"[") => (
             error::INVALID_REQUEST,
@@ -227,25 +306,5 @@ fn unreadable(request: &Bytes) -> Response {
             error::INVALID_REQUEST,
             "the body is not a JSON-RPC message of this protocol".to_owned(),
         ),
-    };
-    rpc_for(StatusCode::BAD_REQUEST, request, code, &message, None)
-}
-
-/// A refusal with the id of the request, where it can be found.
-fn rpc_for(
-    status: StatusCode,
-    request: &Bytes,
-    code: i32,
-    message: &str,
-    data: Option<Value>,
-) -> Response {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        id: Value,
     }
-    let id =
-        serde_json::from_slice::<Envelope>(request).map(|envelope| envelope.id).unwrap_or_default();
-    let id = if id.is_string() || id.is_number() { id } else { Value::Null };
-    error::rpc(status, id, code, message, data).into_response()
 }

@@ -1,30 +1,71 @@
-//! The sessions of legacy clients, with a bound: the least recently used one ends for a new one.
+//! The sessions of legacy clients.
+//!
+//! A session holds nothing that lasts: the least recently used one ends for a new one, and one that
+//! is not known, because it ended or an earlier server had it, begins anew under its old id. Only a
+//! session that its client has ended stays ended, as the protocol wants. Requests of a session have
+//! ids of their own inside ([`RequestIds`]), so clients may repeat theirs.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
 
+use async_trait::async_trait;
 use dashmap::DashMap;
-use futures::Stream;
+use futures::{Stream, StreamExt, stream};
+use parking_lot::Mutex;
 use rmcp::{
-    model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
-    transport::streamable_http_server::session::{
-        RestoreOutcome, ServerSseMessage, SessionId, SessionManager,
-        local::{LocalSessionManager, SessionConfig},
+    RoleServer,
+    model::{
+        ClientCapabilities, ClientJsonRpcMessage, Implementation, InitializeRequestParams,
+        JsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage,
     },
+    service::{RxJsonRpcMessage, TxJsonRpcMessage},
+    transport::{
+        Transport,
+        streamable_http_server::session::{
+            RestoreOutcome, ServerSseMessage, SessionId, SessionManager, SessionState,
+            SessionStore,
+            local::{LocalSessionManager, SessionConfig},
+            store::SessionStoreError,
+        },
+    },
+};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+
+use crate::transport::{
+    mcp,
+    request_ids::{self, Repeats, RequestIds},
 };
 
 /// Sessions at once, at most.
 pub(super) const SESSIONS_MAX: usize = 4096;
+/// Sessions that their clients have ended and that are remembered.
+const ENDED_MAX: usize = 4096;
+/// Characters of a session's id, at most. Ours have 36.
+const ID_CHARS_MAX: usize = 128;
 /// Time after which a silent session ends; longer than any answer is held (15 minutes).
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(30 * 60);
+/// The revision of a session that begins anew: the newest that has sessions.
+const VERSION: ProtocolVersion = ProtocolVersion::V_2025_11_25;
 
 type Local = LocalSessionManager;
 
-/// [`LocalSessionManager`] that forgets the oldest session where there are too many. Many clients
-/// never end theirs.
+/// [`LocalSessionManager`] with a bound, and with ids of its own for the requests.
 pub(super) struct McpSessions {
     local: Local,
-    used: DashMap<SessionId, Instant>,
+    sessions: DashMap<SessionId, Session>,
     max: usize,
+    /// Held while a session begins anew, so that no other request of it comes before its handshake.
+    beginning: AsyncMutex<()>,
+}
+
+struct Session {
+    used: Instant,
+    /// The handshake is over.
+    is_ready: bool,
+    ids: Arc<RequestIds>,
 }
 
 impl McpSessions {
@@ -32,14 +73,46 @@ impl McpSessions {
         let mut local = Local::default();
         local.session_config = SessionConfig::default();
         local.session_config.keep_alive = Some(KEEP_ALIVE);
-        Arc::new(Self { local, used: DashMap::new(), max })
+        Arc::new(Self { local, sessions: DashMap::new(), max, beginning: AsyncMutex::default() })
+    }
+
+    /// The turn of a request whose session is not known and begins anew with it; none where the
+    /// session is there.
+    pub(super) async fn turn(&self, id: &str) -> Option<MutexGuard<'_, ()>> {
+        if self.is_ready(id) {
+            return None;
+        }
+        let turn = self.beginning.lock().await;
+        (!self.is_ready(id)).then_some(turn)
+    }
+
+    fn is_ready(&self, id: &str) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.is_ready)
+    }
+
+    fn ids(&self, id: &SessionId) -> Option<Arc<RequestIds>> {
+        self.sessions.get(id).map(|session| session.ids.clone())
+    }
+
+    /// Adds a session that has not had its handshake.
+    fn add<T>(&self, id: SessionId, transport: T) -> Tracked<T> {
+        let ids = Arc::new(RequestIds::new(Repeats::Answered));
+        let session = Session { used: Instant::now(), is_ready: false, ids: ids.clone() };
+        self.sessions.insert(id, session);
+        Tracked { transport, ids }
     }
 
     /// Ends the sixteenth of the sessions that were unused for longest, so that the search is not
     /// repeated each time.
     async fn make_room(&self) {
-        let mut ages: Vec<_> =
-            self.used.iter().map(|entry| (*entry.value(), entry.key().clone())).collect();
+        if self.sessions.len() < self.max {
+            return;
+        }
+        let mut ages: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|session| (session.value().used, session.key().clone()))
+            .collect();
         ages.sort_unstable_by_key(|(used, _)| *used);
         let surplus = ages.len().saturating_sub(self.max) + self.max.div_ceil(16);
         tracing::warn!(
@@ -57,15 +130,12 @@ impl McpSessions {
 
 impl SessionManager for McpSessions {
     type Error = <Local as SessionManager>::Error;
-    type Transport = <Local as SessionManager>::Transport;
+    type Transport = Tracked<<Local as SessionManager>::Transport>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        if self.used.len() >= self.max {
-            self.make_room().await;
-        }
+        self.make_room().await;
         let (id, transport) = self.local.create_session().await?;
-        self.used.insert(id.clone(), Instant::now());
-        Ok((id, transport))
+        Ok((id.clone(), self.add(id, transport)))
     }
 
     async fn initialize_session(
@@ -73,34 +143,50 @@ impl SessionManager for McpSessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Self::Error> {
-        self.local.initialize_session(id, message).await
+        let answer = self.local.initialize_session(id, message).await?;
+        if let Some(mut session) = self.sessions.get_mut(id) {
+            session.is_ready = true;
+        }
+        Ok(answer)
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
-        if let Some(mut used) = self.used.get_mut(id) {
-            *used = Instant::now();
+        if let Some(mut session) = self.sessions.get_mut(id) {
+            session.used = Instant::now();
         }
         self.local.has_session(id).await
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.used.remove(id);
+        self.sessions.remove(id);
         self.local.close_session(id).await
     }
 
     async fn create_stream(
         &self,
         id: &SessionId,
-        message: ClientJsonRpcMessage,
+        mut message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.create_stream(id, message).await
+        if let (Some(ids), JsonRpcMessage::Request(request)) = (self.ids(id), &mut message)
+            && let Err(refusal) = ids.admit(request)
+        {
+            let refusal = JsonRpcMessage::error(refusal, Some(request.id.clone()));
+            let refusal = ServerSseMessage::from_message(refusal);
+            return Ok(stream::once(std::future::ready(refusal)).left_stream());
+        }
+        Ok(self.local.create_stream(id, message).await?.map(restored).right_stream())
     }
 
     async fn accept_message(
         &self,
         id: &SessionId,
-        message: ClientJsonRpcMessage,
+        mut message: ClientJsonRpcMessage,
     ) -> Result<(), Self::Error> {
+        if let (Some(ids), JsonRpcMessage::Notification(message)) = (self.ids(id), &mut message)
+            && !ids.admit_notification(&mut message.notification)
+        {
+            return Ok(());
+        }
         self.local.accept_message(id, message).await
     }
 
@@ -108,7 +194,7 @@ impl SessionManager for McpSessions {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.create_standalone_stream(id).await
+        Ok(self.local.create_standalone_stream(id).await?.map(restored))
     }
 
     async fn resume(
@@ -116,14 +202,111 @@ impl SessionManager for McpSessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.local.resume(id, last_event_id).await
+        Ok(self.local.resume(id, last_event_id).await?.map(restored))
     }
 
     async fn restore_session(
         &self,
         id: SessionId,
     ) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
-        self.local.restore_session(id).await
+        self.make_room().await;
+        Ok(match self.local.restore_session(id.clone()).await? {
+            RestoreOutcome::Restored(transport) => {
+                RestoreOutcome::Restored(self.add(id, transport))
+            }
+            RestoreOutcome::AlreadyPresent => RestoreOutcome::AlreadyPresent,
+            _ => RestoreOutcome::NotSupported,
+        })
+    }
+}
+
+/// An event with the client's own id and progress token.
+fn restored(mut event: ServerSseMessage) -> ServerSseMessage {
+    if let Some(message) = event.message.take() {
+        let mut message = Arc::unwrap_or_clone(message);
+        request_ids::restore(&mut message);
+        event.message = Some(Arc::new(message));
+    }
+    event
+}
+
+/// The server's end of a session, which sees each answer.
+pub(super) struct Tracked<T> {
+    transport: T,
+    ids: Arc<RequestIds>,
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for Tracked<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        mut item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        self.ids.answered(&item);
+        mcp::explain(&mut item);
+        self.transport.send(item)
+    }
+
+    fn receive(&mut self) -> impl Future<Output = Option<RxJsonRpcMessage<RoleServer>>> + Send {
+        self.transport.receive()
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.transport.close()
+    }
+}
+
+/// What rmcp asks about sessions that are not known: each may begin anew, unless its client has
+/// ended it.
+#[derive(Default)]
+pub(super) struct LostSessions {
+    ended: Mutex<Ended>,
+}
+
+#[derive(Default)]
+struct Ended {
+    ids: HashSet<Arc<str>>,
+    /// The oldest first.
+    order: VecDeque<Arc<str>>,
+}
+
+impl LostSessions {
+    fn may_begin(&self, id: &str) -> bool {
+        (1..=ID_CHARS_MAX).contains(&id.len()) && !self.ended.lock().ids.contains(id)
+    }
+
+    fn end(&self, id: &str) {
+        let mut ended = self.ended.lock();
+        let id: Arc<str> = id.into();
+        if id.len() > ID_CHARS_MAX || !ended.ids.insert(id.clone()) {
+            return;
+        }
+        ended.order.push_back(id);
+        if ended.order.len() > ENDED_MAX
+            && let Some(oldest) = ended.order.pop_front()
+        {
+            ended.ids.remove(&oldest);
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for LostSessions {
+    async fn load(&self, id: &str) -> Result<Option<SessionState>, SessionStoreError> {
+        let client = Implementation::new("", "");
+        let params = InitializeRequestParams::new(ClientCapabilities::default(), client)
+            .with_protocol_version(VERSION);
+        Ok(self.may_begin(id).then(|| SessionState::new(params)))
+    }
+
+    async fn store(&self, _: &str, _: &SessionState) -> Result<(), SessionStoreError> {
+        Ok(())
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), SessionStoreError> {
+        self.end(id);
+        Ok(())
     }
 }
 

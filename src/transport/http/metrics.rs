@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `airlock_http_requests_total` | `route`, `status` | answers, by route and status |
 //! | `airlock_http_first_byte_seconds` | `route` | from the request's head to the answer's head |
-//! | `airlock_http_rate_limited_total` | | requests refused by `limits.requests_per_minute` |
+//! | `airlock_http_rate_limited_total` | | requests refused by the limits per minute |
 //! | `airlock_mcp_calls_total` | `tool`, `outcome` (`ok`, `error`, `refused`) | MCP calls |
 
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub fn describe() {
     );
     describe_counter!(
         "airlock_http_rate_limited_total",
-        "Requests refused by limits.requests_per_minute"
+        "Requests refused by the limits per minute"
     );
     describe_counter!("airlock_mcp_calls_total", "Calls of the MCP tools, by tool and outcome");
 }

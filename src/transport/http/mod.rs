@@ -4,7 +4,10 @@
 //! Everything passes [`host_check`] first. One [`serve`] takes its listener and its stop signal as
 //! arguments.
 
+mod answer_form;
 mod connections;
+mod cors;
+mod envelope;
 mod error;
 mod health;
 mod host_check;
@@ -14,7 +17,6 @@ mod mcp_sessions;
 mod metrics;
 mod options;
 mod pages;
-mod rate_limit;
 mod rest;
 
 use std::{io, sync::Arc, time::Duration};
@@ -100,12 +102,13 @@ fn router(
         &server.options.allowed_hosts,
         &server.options.allowed_origins,
     ));
-    let endpoint = Arc::new(McpEndpoint::new(&server, &allowed, stopping.clone(), cut));
+    let endpoint = Arc::new(McpEndpoint::new(&server, stopping.clone(), cut));
     let body_max = endpoint.body_max();
     let mcp = Mcp::over_stdio(
         server.service.clone(),
         server.mcp.clone(),
         auth::stdio_agent(),
+        server.options.rates.clone(),
         stopping.clone(),
     );
     let handoff = async move |request| handoff::serve(mcp.clone(), stopping.clone(), request).await;
@@ -114,7 +117,8 @@ fn router(
     let metrics = server.metrics;
     let authenticator = Arc::new(Authenticator::new(server.owner, address));
     let agents = if server.agents {
-        Router::new().route("/mcp", routing::any(mcp_endpoint::mcp).with_state(endpoint))
+        let mcp = routing::any(mcp_endpoint::serve).with_state(endpoint);
+        Router::new().route("/mcp", mcp.layer(cors::layer(allowed.clone())))
     } else {
         Router::new()
     };

@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{
     service::Service,
-    transport::{auth::OwnerToken, mcp::McpOptions},
+    transport::{auth::OwnerToken, mcp::McpOptions, rate_limit::RateLimits},
 };
 
 /// Bounds and timing of the HTTP server. The defaults are those of a server on loopback.
@@ -18,8 +18,8 @@ pub struct HttpOptions {
     /// Origins of web pages beside the server's own that may call it: `https://app.example:443`,
     /// `http://localhost:*`.
     pub allowed_origins: Vec<String>,
-    /// POST requests to `/mcp` per workspace and minute; 0 switches the limit off.
-    pub requests_per_minute: u32,
+    /// Limits on requests to `/mcp`, which clients over stdio share.
+    pub rates: Arc<RateLimits>,
     /// Connections at once, at most; further ones wait in the listener's queue.
     pub connections_max: usize,
     /// Time limit for a connection to be silent before a request, or to send its head, before it is
@@ -42,7 +42,7 @@ impl Default for HttpOptions {
         Self {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
-            requests_per_minute: 100,
+            rates: Arc::default(),
             connections_max: 1024,
             head_max: Duration::from_secs(10),
             write_max: Duration::from_secs(60),

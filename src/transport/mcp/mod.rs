@@ -8,8 +8,12 @@ mod arguments;
 mod describe;
 mod listeners;
 mod options;
+mod reporter;
 mod schema;
 mod server;
+mod unserved;
 
 pub use options::McpOptions;
 pub use server::Mcp;
+pub(super) use server::counts;
+pub(super) use unserved::explain;

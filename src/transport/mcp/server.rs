@@ -1,28 +1,32 @@
 //! The handler that rmcp calls, for every transport and every revision of the protocol.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, DiscoverResult,
-        Extensions, Implementation, InitializeRequestParams, InitializeResult, ListToolsResult,
-        MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
-        ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification, SubscriptionFilter,
-        ToolListChangedNotification,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ClientRequest,
+        CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, DiscoverResult,
+        Extensions, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+        PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities, ServerConfig,
+        ServerNotification, SubscriptionFilter, ToolListChangedNotification,
     },
-    service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{answer, arguments, describe, listeners::Listeners, options::McpOptions, schema};
+use super::{
+    answer, arguments, describe,
+    listeners::Listeners,
+    options::McpOptions,
+    reporter::Reporter,
+    schema,
+    unserved::{self, Unserved},
+};
 use crate::{
     model::{ErrorCode, ErrorKind, JsonObject, Principal},
     service::{
@@ -30,13 +34,16 @@ use crate::{
         WaitPolicy,
         view::{Namespace, Progress, ResultPage, TaskOutcome},
     },
-    transport::auth,
+    transport::{
+        auth,
+        rate_limit::{Counts, RateLimits},
+    },
 };
 
 /// The tools, in the order of `tools/list`.
 const TOOLS: [&str; 4] = ["execute", "task_get", "task_list", "task_cancel"];
-/// Time limit for a client to accept one progress notification.
-const NOTIFY_MAX: Duration = Duration::from_secs(5);
+/// The method that calls a tool.
+const CALL: &str = "tools/call";
 /// Time that a client may cache `tools/list`, in milliseconds: namespaces come and go.
 const LIST_TTL_MS: u64 = 60_000;
 /// Characters of the name a client gives itself, at most.
@@ -55,6 +62,8 @@ struct Shared {
     /// The principal where the transport itself knows it (stdio). Over HTTP each request carries
     /// its [`Principal`].
     principal: Option<Principal>,
+    /// The limits on its requests, where the transport does not count them itself (stdio).
+    rates: Option<Arc<RateLimits>>,
     /// The server stops: what ends now was not cancelled by a client.
     stopping: CancellationToken,
     /// Input schemas by tool, as they are listed.
@@ -69,23 +78,26 @@ impl Mcp {
         options: McpOptions,
         stopping: CancellationToken,
     ) -> Self {
-        Self::new(service, options, None, stopping)
+        Self::new(service, options, None, None, stopping)
     }
 
-    /// A server for the one user at the other end of a pipe. Must be called inside a tokio runtime.
+    /// A server for the one user at the other end of a pipe, within these limits. Must be called
+    /// inside a tokio runtime.
     pub fn over_stdio(
         service: Arc<Service>,
         options: McpOptions,
         principal: Principal,
+        rates: Arc<RateLimits>,
         stopping: CancellationToken,
     ) -> Self {
-        Self::new(service, options, Some(principal), stopping)
+        Self::new(service, options, Some(principal), Some(rates), stopping)
     }
 
     fn new(
         service: Arc<Service>,
         options: McpOptions,
         principal: Option<Principal>,
+        rates: Option<Arc<RateLimits>>,
         stopping: CancellationToken,
     ) -> Self {
         let watcher = principal.clone().unwrap_or_else(auth::agent);
@@ -95,8 +107,32 @@ impl Mcp {
             .zip(schema::tools(&options, &[]).into_iter().map(|tool| tool.input_schema))
             .collect();
         Self {
-            shared: Arc::new(Shared { service, options, listeners, principal, stopping, schemas }),
+            shared: Arc::new(Shared {
+                service,
+                options,
+                listeners,
+                principal,
+                rates,
+                stopping,
+                schemas,
+            }),
         }
+    }
+
+    /// Counts a request over stdio.
+    ///
+    /// # Errors
+    /// The refusal of one beyond the limit, with the time to wait.
+    pub(in crate::transport) fn admit(&self, request: &ClientRequest) -> Result<(), ErrorData> {
+        let (Some(rates), Some(who)) = (&self.shared.rates, &self.shared.principal) else {
+            return Ok(());
+        };
+        let counts = match request {
+            ClientRequest::CallToolRequest(call) => counts(Some(CALL), Some(&call.params.name)),
+            _ => Counts::AsPoll,
+        };
+        let refusal = rates.count(counts, &who.workspace_id).and_then(|counted| counted.refusal());
+        refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
     /// The principal behind a message, by the extensions that it carries.
@@ -176,7 +212,7 @@ impl Mcp {
     ) -> Result<CallToolResult, ServiceError> {
         let arguments: Execute = self.arguments("execute", given)?;
         let token = context.meta.get_progress_token();
-        let wait = if token.is_some() { WaitPolicy::Full } else { WaitPolicy::Capped };
+        let wait = if token.is_some() { WaitPolicy::Progress } else { WaitPolicy::Capped };
         let (progress, mut seen) = watch::channel(None);
         let execution = Execution { arguments, wait, progress };
         let mut running = Box::pin(self.shared.service.call(who, execution));
@@ -193,7 +229,12 @@ impl Mcp {
                     reporter.report(progress).await;
                 }
                 // Only a recorded task can be cancelled: its id comes with the first progress.
-                Ok(()) = seen.changed(), if cancelled => {}
+                Ok(()) = seen.changed() => {
+                    let progress = seen.borrow().clone();
+                    if !cancelled && reporter.is_urgent(progress.as_ref()) {
+                        reporter.report(progress).await;
+                    }
+                }
             }
             let recorded = if cancelled { seen.borrow().clone() } else { None };
             if let Some(task) = recorded {
@@ -351,6 +392,56 @@ impl ServerHandler for Mcp {
         answered.map(|result| CallToolResponse::Complete(result.with_meta(meta)))
     }
 
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let error = match unserved::judge(&request, &TOOLS) {
+            Unserved::Call(error) => error,
+            Unserved::Refused(error) => return Err(error),
+        };
+        let is_modern = is_modern(&context);
+        let mut result = refuse(&error).with_meta(is_modern.then(server_meta));
+        result.result_type = is_modern.then_some(ResultType::COMPLETE);
+        let result = serde_json::to_value(result).expect("a result is serialisable");
+        Ok(CustomResult::new(result))
+    }
+
+    // What rmcp would answer with an empty list, although no such capability is declared.
+
+    async fn complete(
+        &self,
+        _request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(unserved::method("completion/complete"))
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(unserved::method("prompts/list"))
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(unserved::method("resources/list"))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(unserved::method("resources/templates/list"))
+    }
+
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         match self.principal(&context.extensions) {
             Ok(who) => self.shared.listeners.add(context.peer, who).await,
@@ -391,52 +482,6 @@ impl ServerHandler for Mcp {
     }
 }
 
-/// Sends progress notifications to a client that wants them: at once, and then at an interval.
-struct Reporter {
-    token: Option<ProgressToken>,
-    peer: Peer<RoleServer>,
-    ticks: tokio::time::Interval,
-    since: Instant,
-    sent: u64,
-}
-
-impl Reporter {
-    fn new(token: Option<ProgressToken>, peer: Peer<RoleServer>, every: Duration) -> Self {
-        Self { token, peer, ticks: tokio::time::interval(every), since: Instant::now(), sent: 0 }
-    }
-
-    /// Resolves when the next notification is due; never where none is wanted.
-    async fn due(&mut self) {
-        match self.token {
-            Some(_) => drop(self.ticks.tick().await),
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn report(&mut self, progress: Option<Progress>) {
-        let Some(token) = self.token.clone() else { return };
-        let seconds = self.since.elapsed().as_secs();
-        self.sent += 1;
-        let message = match progress {
-            None => "received".to_owned(),
-            Some(Progress { status, tool_calls: 0, .. }) => format!("{status} after {seconds} s"),
-            Some(Progress { status, tool_calls, message, .. }) => {
-                let latest = message
-                    .map(|message| format!("; the last tool reports: {message}"))
-                    .unwrap_or_default();
-                format!("{status} after {seconds} s, {tool_calls} tool calls{latest}")
-            }
-        };
-        let notice = ProgressNotificationParam::new(token, self.sent as f64).with_message(message);
-        if !matches!(
-            tokio::time::timeout(NOTIFY_MAX, self.peer.notify_progress(notice)).await,
-            Ok(Ok(()))
-        ) {
-            tracing::debug!("a client did not accept a progress notification");
-        }
-    }
-}
-
 fn refuse(error: &ServiceError) -> CallToolResult {
     if error.kind() == ErrorKind::Internal {
         tracing::error!(error = %crate::base::error::chain(error), "a call failed");
@@ -454,6 +499,14 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context
         .protocol_version()
         .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// What a request counts as, by its method and, for a call, its tool: only `execute` starts work.
+pub(in crate::transport) fn counts(method: Option<&str>, tool: Option<&str>) -> Counts {
+    match (method, tool) {
+        (Some(CALL), Some("execute")) => Counts::AsWork,
+        _ => Counts::AsPoll,
+    }
 }
 
 /// The tool's name as a label, from a closed list: a name that a caller made up must not become

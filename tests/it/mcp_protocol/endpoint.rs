@@ -4,9 +4,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{clients::modern_post, *};
 
-const JSON: [(&str, &str); 2] =
-    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
-
 fn list() -> String {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -85,7 +82,7 @@ async fn two_hosts_or_two_origins_are_refused() {
 #[tokio::test]
 async fn configured_hosts_and_origins_come_in() {
     let options = HttpOptions {
-        requests_per_minute: 0,
+        rates: RateLimits::new(0, 0),
         allowed_hosts: vec!["airlock.example".to_owned()],
         allowed_origins: vec!["https://app.example".to_owned(), "http://dev.example:*".to_owned()],
         ..HttpOptions::default()
@@ -185,19 +182,22 @@ async fn other_routes_and_methods_answer_in_one_json_shape() {
 
 #[tokio::test]
 async fn a_workspace_has_its_requests_a_minute_and_then_waits() {
-    let options = HttpOptions { requests_per_minute: 5, ..HttpOptions::default() };
+    let options = HttpOptions { rates: RateLimits::new(5, 7), ..HttpOptions::default() };
     let server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
+    let call = |tool: &str, arguments: Value| {
+        let params = json!({"name": tool, "arguments": arguments});
+        raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
+    };
+    let work = || call("execute", json!({"code": "return 1"}));
     for left in (0..5).rev() {
-        let reply = raw.send("POST", "/mcp", &MODERN, list()).await;
+        let reply = work().await;
         assert_eq!(reply.status, 200);
-        assert!(
-            reply.header("ratelimit").unwrap().starts_with(&format!("\"workspace\";r={left};")),
-            "{reply:?}"
-        );
+        let limit = reply.header("ratelimit").unwrap();
+        assert!(limit.starts_with(&format!("\"workspace\";r={left};")), "{reply:?}");
         assert_eq!(reply.header("ratelimit-policy"), Some("\"workspace\";q=5;w=60"));
     }
-    let reply = raw.send("POST", "/mcp", &MODERN, list()).await;
+    let reply = work().await;
     assert_eq!(reply.status, 429);
     let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=12).contains(&wait), "{wait}");
@@ -212,6 +212,29 @@ async fn a_workspace_has_its_requests_a_minute_and_then_waits() {
         (&json!(5), &json!(60_000), &json!("workspace"))
     );
     assert!(data["retryAfterMs"].as_u64().unwrap() <= 12_001);
+    assert_eq!(server.below.tasks().len(), 5);
+    // Whoever asks about work is not refused for having started it: another limit counts.
+    let legacy = [JSON[0], JSON[1], ("mcp-session-id", "lost")];
+    let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"}).to_string();
+    for (left, reply) in [
+        (6, raw.send("POST", "/mcp", &MODERN, list()).await),
+        (5, call("task_list", json!({})).await),
+        (4, call("task_get", json!({"taskId": "task_1"})).await),
+        (3, raw.send("POST", "/mcp", &legacy, ping.clone()).await),
+        (2, raw.send("POST", "/mcp", &JSON, "{").await),
+        (1, raw.send("POST", "/mcp", &legacy[..2], ping.clone()).await),
+    ] {
+        assert_ne!(reply.status, 429);
+        let limit = reply.header("ratelimit").unwrap();
+        assert!(limit.starts_with(&format!("\"polls\";r={left};")), "{reply:?}");
+    }
+    let delete = raw.send("DELETE", "/mcp", &[("mcp-session-id", "lost")], "").await;
+    assert_eq!(delete.status, 204);
+    for (method, body) in [("POST", ping), ("DELETE", String::new()), ("GET", String::new())] {
+        let refused = raw.send(method, "/mcp", &legacy, body).await;
+        assert_eq!(refused.status, 429, "{method}: {refused:?}");
+        assert_eq!(refused.json()["error"]["data"]["limit"], 7);
+    }
     // Neither the health check nor the owner's own tools count or are counted.
     let owner = [("authorization", "Bearer owner-token-of-the-test")];
     assert_eq!(raw.send("GET", "/healthz", &[], "").await.status, 200);
@@ -221,7 +244,7 @@ async fn a_workspace_has_its_requests_a_minute_and_then_waits() {
 
 fn quick() -> HttpOptions {
     HttpOptions {
-        requests_per_minute: 0,
+        rates: RateLimits::new(0, 0),
         first_byte_after: Duration::from_millis(50),
         comment_every: Duration::from_millis(100),
         ..HttpOptions::default()

@@ -382,7 +382,7 @@ async fn a_panic_still_answers_and_the_server_goes_on() {
 
 #[tokio::test]
 async fn a_silent_caller_is_held_only_so_long_and_one_that_shows_progress_longer() {
-    let options = HttpOptions { requests_per_minute: 0, ..HttpOptions::default() };
+    let options = HttpOptions { rates: RateLimits::new(0, 0), ..HttpOptions::default() };
     let setup = Setup { hold: Duration::from_millis(100), ..Setup::default() };
     let server = Server::with(options, &setup).await;
     let raw = server.raw();

@@ -32,6 +32,8 @@ const START_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Setup {
     /// How long an answer is held for a client that shows no progress.
     pub(crate) hold: Duration,
+    /// How long an answer is held while its task waits for an approval.
+    pub(crate) approval_hold: Duration,
     /// Tasks that may wait to begin.
     pub(crate) queue_max: usize,
     /// Decides about calls.
@@ -44,6 +46,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             hold: Duration::from_secs(50),
+            approval_hold: Duration::from_secs(60),
             queue_max: 100,
             profile: Profile::Open,
             upstream: None,
@@ -97,6 +100,7 @@ impl TestService {
             code_bytes_max: 256 * 1024,
             timeout_ms: 300_000,
             hold_ms: setup.hold.as_millis() as u64,
+            approval_hold_ms: setup.approval_hold.as_millis() as u64,
             runtime_id: runtime::id().into(),
         };
         Self { service: Arc::new(Service::new(engine, limits)), store }

@@ -44,6 +44,37 @@ fn origins_match_whole() {
 }
 
 #[test]
+fn origins_that_are_no_web_addresses_match_only_where_they_are_named() {
+    let odd = ["null", "file://", "vscode-file://vscode-app", "app://-", "capacitor://localhost"];
+    let (none, all) = (allowed(&[], &[]), allowed(&[], &odd));
+    for origin in odd {
+        check(&none, "localhost", Some(origin), false);
+        check(&all, "localhost", Some(origin), true);
+        check(&all, "localhost", Some(&format!("{origin}x")), false);
+    }
+    for other in
+        ["file:///etc/passwd", "app://--", "vscode-file://other", "capacitor://localhost:1"]
+    {
+        check(&all, "localhost", Some(other), false);
+    }
+}
+
+#[test]
+fn a_refused_origin_is_named_with_the_key_and_cut() {
+    let allowed = allowed(&[], &[]);
+    let refusal = |origin: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "localhost".parse().unwrap());
+        headers.insert(header::ORIGIN, origin.parse().unwrap());
+        allowed.refuses(&Uri::from_static("/mcp"), &headers).unwrap()
+    };
+    let refused = refusal("capacitor://localhost");
+    assert!(refused.message.contains("\"capacitor://localhost\""), "{}", refused.message);
+    assert!(refused.hint.contains("server.allowed_origins"));
+    assert!(refusal(&format!("https://{}", "x".repeat(5000))).message.len() < 300);
+}
+
+#[test]
 fn a_server_on_an_address_answers_to_it() {
     let allowed = HostPolicy::new("192.0.2.7:80".parse().unwrap(), &[], &[]);
     check(&allowed, "192.0.2.7:80", Some("http://192.0.2.7:80"), true);

@@ -20,18 +20,33 @@ async fn text_of(response: Response) -> String {
 
 #[tokio::test]
 async fn a_quick_answer_passes_unchanged() {
-    let response = first_byte(after(0, StatusCode::ACCEPTED.into_response()), timing()).await;
+    let response =
+        first_byte(after(0, StatusCode::ACCEPTED.into_response()), AnswerForm::Either, timing())
+            .await;
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     assert!(response.headers().get("x-accel-buffering").is_none());
 }
 
 #[tokio::test]
 async fn a_slow_json_answer_becomes_one_event_after_comments() {
-    let response = first_byte(after(150, Json(json!({"a": 1})).into_response()), timing()).await;
-    assert_eq!(response.status(), StatusCode::OK);
+    for form in [AnswerForm::Either, AnswerForm::Events] {
+        let inner = after(150, Json(json!({"a": 1})).into_response());
+        let response = first_byte(inner, form, timing()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let text = text_of(response).await;
+        assert!(text.starts_with(": waiting\n\n: waiting\n\n"), "{text}");
+        assert!(text.ends_with("\n\ndata: {\"a\":1}\n\n"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_for_a_client_that_takes_only_json_comes_after_blanks() {
+    let inner = after(150, Json(json!({"a": 1})).into_response());
+    let response = first_byte(inner, AnswerForm::Json, timing()).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     let text = text_of(response).await;
-    assert!(text.starts_with(": waiting\n\n: waiting\n\n"), "{text}");
-    assert!(text.ends_with("\n\ndata: {\"a\":1}\n\n"), "{text}");
+    assert!(text.starts_with("\n\n"), "{text}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), json!({"a": 1}));
 }
 
 #[tokio::test]
@@ -42,7 +57,7 @@ async fn a_slow_stream_is_forwarded_and_kept_alive() {
     });
     let inner =
         ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response();
-    let text = text_of(first_byte(after(60, inner), timing()).await).await;
+    let text = text_of(first_byte(after(60, inner), AnswerForm::Either, timing()).await).await;
     let between = text.split("data: 1\n\n").nth(1).unwrap();
     assert!(between.starts_with(": waiting"), "{text}");
     assert!(text.ends_with("data: 2\n\n"), "{text}");
@@ -62,7 +77,7 @@ async fn dropping_the_stream_drops_the_answer_that_is_made() {
         let _flag = flag;
         std::future::pending::<Response>().await
     };
-    let response = first_byte(inner, timing()).await;
+    let response = first_byte(inner, AnswerForm::Either, timing()).await;
     assert!(!dropped.load(std::sync::atomic::Ordering::SeqCst));
     drop(response);
     assert!(dropped.load(std::sync::atomic::Ordering::SeqCst));

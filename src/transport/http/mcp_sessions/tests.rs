@@ -16,7 +16,19 @@ async fn the_session_unused_for_longest_gives_way() {
     for kept in [&ids[0], &ids[2], &newest] {
         assert!(sessions.has_session(kept).await.unwrap());
     }
-    assert_eq!(sessions.used.len(), 3);
+    assert_eq!(sessions.sessions.len(), 3);
+}
+
+#[tokio::test]
+async fn a_session_that_begins_anew_takes_no_more_room_than_another() {
+    let sessions = McpSessions::new(2);
+    let mut transports = Vec::new();
+    for id in ["a", "b", "c", "d"] {
+        let restored = sessions.restore_session(id.into()).await.unwrap();
+        let RestoreOutcome::Restored(transport) = restored else { panic!("`{id}` is there") };
+        transports.push(transport);
+    }
+    assert_eq!(sessions.sessions.len(), 2);
 }
 
 #[tokio::test]
@@ -24,5 +36,36 @@ async fn an_ended_session_leaves_its_place() {
     let sessions = McpSessions::new(1);
     let (id, _transport) = sessions.create_session().await.unwrap();
     sessions.close_session(&id).await.unwrap();
-    assert_eq!(sessions.used.len(), 0);
+    assert_eq!(sessions.sessions.len(), 0);
+}
+
+#[tokio::test]
+async fn only_a_session_that_is_not_there_waits_for_its_turn() {
+    let sessions = McpSessions::new(2);
+    let first = sessions.turn("lost").await;
+    assert!(first.is_some());
+    let (id, _transport) = sessions.create_session().await.unwrap();
+    sessions.sessions.get_mut(&id).unwrap().is_ready = true;
+    assert!(sessions.turn(&id).await.is_none(), "nobody waits who need not");
+}
+
+#[test]
+fn a_session_that_its_client_ended_does_not_begin_anew() {
+    let lost = LostSessions::default();
+    assert!(lost.may_begin("a") && lost.may_begin("b"));
+    lost.end("a");
+    lost.end("a");
+    assert!(!lost.may_begin("a") && lost.may_begin("b"));
+    assert!(!lost.may_begin("") && !lost.may_begin(&"x".repeat(ID_CHARS_MAX + 1)));
+}
+
+#[test]
+fn ended_sessions_are_remembered_up_to_a_bound() {
+    let lost = LostSessions::default();
+    for number in 0..=ENDED_MAX {
+        lost.end(&number.to_string());
+    }
+    assert!(lost.may_begin("0"), "the oldest is forgotten");
+    assert!(!lost.may_begin("1") && !lost.may_begin(&ENDED_MAX.to_string()));
+    assert_eq!(lost.ended.lock().ids.len(), ENDED_MAX);
 }
