@@ -7,6 +7,7 @@ mod artifacts;
 mod catalog;
 mod cli;
 mod config;
+mod configurations;
 mod deno;
 mod finding_turns;
 mod graphql;

@@ -1,0 +1,89 @@
+//! Which configuration is in force is never a surprise: a server is used only by those who have its
+//! configuration, and what one upstream lacks concerns nobody else.
+
+use std::path::Path;
+
+use crate::support::server::{OPEN, TestServer, airlock, demo};
+
+/// The exit code and what a command wrote, output first.
+async fn said(config: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = airlock(config).args(args).output().await.expect("the binary runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_another_configuration_is_not_used() {
+    let server = TestServer::with(&format!("{OPEN}{}", demo(&[]))).await;
+    let folder = server.folder.path();
+    let strict = folder.join("strict.toml");
+    let text = std::fs::read_to_string(server.config_file()).unwrap();
+    std::fs::write(&strict, text.replace("\"open\"", "\"strict\"")).unwrap();
+    let program = folder.join("program.ts");
+    std::fs::write(&program, "return 1").unwrap();
+    let program = program.to_str().unwrap();
+    for args in [
+        &["run", program][..],
+        &["tools", "call", "demo.add", "--args", r#"{"a": 1, "b": 2}"#],
+        &["policy", "explain", "demo.add"],
+        &["approvals", "list"],
+        &["tasks", "list"],
+        &["mcp"],
+    ] {
+        let (code, output, error) = said(&strict, args).await;
+        assert_eq!((code, output.as_str()), (69, ""), "{args:?}: {error}");
+        let both = [server.config_file(), strict.clone()];
+        for file in both.map(|file| file.canonicalize().unwrap()) {
+            assert!(error.contains(file.to_str().unwrap()), "{args:?}: {error}");
+        }
+        assert!(error.contains("store.url"), "{args:?}: {error}");
+    }
+    let (code, output, error) = said(&server.config_file(), &["run", program]).await;
+    assert_eq!((code, output.trim()), (0, "1"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_only_the_shell_sets_is_not_lost_at_a_server() {
+    let server = TestServer::with(&format!("{OPEN}{}", demo(&[]))).await;
+    let mut command = airlock(&server.config_file());
+    command.env("AIRLOCK_POLICY_PROFILE", "strict");
+    let explain = command.args(["policy", "explain", "demo.add"]).output().await.unwrap();
+    let error = String::from_utf8(explain.stderr).unwrap();
+    assert_eq!(explain.status.code(), Some(69), "{error}");
+    assert!(
+        error.contains(r#"profile "open""#) && error.contains(r#"profile "strict""#),
+        "{error}"
+    );
+    // The record is the owner's under any policy.
+    let mut command = airlock(&server.config_file());
+    command.env("AIRLOCK_POLICY_PROFILE", "strict");
+    assert!(command.args(["tasks", "list"]).output().await.unwrap().status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unset_variable_concerns_its_upstream_alone() {
+    let shop = "[upstreams.shop]\nurl = \"https://shop.example/mcp\"\n\
+        auth = { bearer = { env = \"AIRLOCK_TEST_UNSET\" } }\n";
+    let server = TestServer::with(&format!("{OPEN}{}{shop}", demo(&[]))).await;
+    let ran = server.run("return await tools.demo.add({ a: 1, b: 2 })").await;
+    assert_eq!(ran["result"]["sum"], 3, "{ran}");
+    let ran = server.run("return await tools.shop.buy({})").await;
+    let message = ran["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("the environment variable `AIRLOCK_TEST_UNSET` is not set"), "{ran}");
+    let config = server.config_file();
+    for args in [&["approvals", "list"][..], &["tasks", "list"], &["open"], &["upstreams", "list"]]
+    {
+        let (code, _, error) = said(&config, args).await;
+        assert_eq!(code, 0, "{args:?}: {error}");
+    }
+    let (code, output, error) = said(&config, &["config", "check"]).await;
+    assert_eq!(code, 78, "{output}{error}");
+    assert!(
+        error.contains("AIRLOCK_TEST_UNSET") && error.contains("upstreams.shop.auth"),
+        "{error}"
+    );
+    let (_, output, error) = said(&config, &["doctor"]).await;
+    assert!(format!("{output}{error}").contains("AIRLOCK_TEST_UNSET"), "{output}{error}");
+    let (code, _, error) = said(&config, &["upstreams", "remove", "shop"]).await;
+    assert_eq!(code, 0, "{error}");
+}
