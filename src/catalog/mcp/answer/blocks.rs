@@ -20,11 +20,11 @@ pub(super) fn oddities(blocks: &[&RawValue]) -> Vec<String> {
     let mut all = blocks.iter().enumerate().filter_map(|(at, block)| {
         oddity(block).map(|what| format!("content block {} {what}", at + 1))
     });
-    let mut told: Vec<String> = all.by_ref().take(TOLD_MAX).collect();
+    let mut first: Vec<String> = all.by_ref().take(TOLD_MAX).collect();
     if all.next().is_some() {
-        told.push("and more".to_owned());
+        first.push("and more".to_owned());
     }
-    told
+    first
 }
 
 fn oddity(block: &RawValue) -> Option<String> {
