@@ -10,7 +10,7 @@ const TOLD_MAX: usize = 4;
 const TYPE_BYTES_MAX: usize = 60;
 
 /// What a block that is a text, if only in name, has as its text.
-pub(super) fn text<'t>(block: &'t RawValue) -> Option<&'t RawValue> {
+pub(super) fn text(block: &RawValue) -> Option<&RawValue> {
     let [kind, text] = present_members(block.get(), ["type", "text"]).ok()?;
     text.filter(|_| kind.is_some_and(|kind| kind.get() == "\"text\""))
 }
