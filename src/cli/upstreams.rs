@@ -94,27 +94,27 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
         Some(running) => running.client.health().await.ok(),
         None => None,
     };
-    let status = |name: &str| {
+    let state = |name: &str| {
         let mut all = health.iter().flat_map(|health| &health.upstreams);
         all.find(|upstream| upstream.name == name)
-            .map_or("configured", |upstream| upstream.status.as_str())
     };
     let rows: Vec<_> =
-        config.upstreams.iter().map(|upstream| row(upstream, status(&upstream.name))).collect();
+        config.upstreams.iter().map(|upstream| row(upstream, state(&upstream.name))).collect();
     if output.json {
         return print_json(&serde_json::to_value(&rows).expect("a row has string keys"));
     }
     if rows.is_empty() {
         note("no upstreams; `airlock upstreams add URL` adds one");
     }
-    rows.iter().try_for_each(|Row { id, status, kind, place, auth }| {
+    rows.iter().try_for_each(|Row { id, status, kind, place, auth, message }| {
         let state = screen::in_colour_of(status, &format!("{status:<10}"));
         let place = screen::line(place, screen::width().saturating_sub(56));
         print(format!(
             "{} {state} {kind:<8} {auth:<10} {}",
             heading(format!("{id:<24}")),
             dim(place)
-        ))
+        ))?;
+        message.map_or(Ok(()), |message| print(format!("  {}", screen::plain(message))))
     })
 }
 
@@ -126,9 +126,14 @@ struct Row<'u> {
     kind: &'static str,
     place: String,
     auth: &'static str,
+    /// What the running server says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'u str>,
 }
 
-fn row<'u>(upstream: &'u Upstream, status: &'u str) -> Row<'u> {
+fn row<'u>(upstream: &'u Upstream, state: Option<&'u view::Upstream>) -> Row<'u> {
+    let status = state.map_or("configured", |state| state.status.as_str());
+    let message = state.and_then(|state| state.message.as_deref());
     let (kind, place) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
             ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
@@ -144,7 +149,7 @@ fn row<'u>(upstream: &'u Upstream, status: &'u str) -> Row<'u> {
         Transport::GraphQl { url, .. } => ("graphql", shown(url)),
     };
     let auth = upstream.access.as_ref().map_or("none", auth);
-    Row { id: &upstream.name, status, kind, place, auth }
+    Row { id: &upstream.name, status, kind, place, auth, message }
 }
 
 fn auth(access: &HttpAccess) -> &'static str {

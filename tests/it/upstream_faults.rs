@@ -336,7 +336,7 @@ async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again(
     EndlessBody
       response_too_large: the response of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     WrongType
-      invalid_response: `up` answered with something that is not the result of a tool
+      answered [{"surprise":1}]
     InvalidJson
       upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
     Garbage

@@ -26,6 +26,15 @@ pub fn present_members<'t, const N: usize>(
     members(json, names).map(|found| found.map(|member| member.filter(|raw| raw.get() != "null")))
 }
 
+/// A text, a number or a boolean as text, with the digits that it is written with; else none.
+pub fn scalar(json: &RawValue) -> Option<String> {
+    match json.get().as_bytes().first()? {
+        b'"' => serde_json::from_str(json.get()).ok(),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(json.get().to_owned()),
+    }
+}
+
 struct Members<'n, const N: usize>([&'n str; N]);
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Members<'_, N> {
@@ -86,7 +95,8 @@ mod tests {
 
     #[test]
     fn members_come_as_they_are_written_and_the_last_of_one_name_counts() {
-        let json = r#" {"a": 1.10, "x": [1e400], "b": null, "a": 12345678901234567890, "\u0063": "\ud83d"} "#;
+        let json = r#" {"a": 1.10, "x": [1e400], "b": null, "a": 12345678901234567890,
+            "\u0063": "\ud83d"} "#;
         let [a, b, c, d] = members(json, ["a", "b", "c", "d"]).unwrap();
         let text = |raw: Option<&RawValue>| raw.map(|raw| raw.get().to_owned());
         assert_eq!(text(a).as_deref(), Some("12345678901234567890"));
@@ -94,6 +104,19 @@ mod tests {
         assert_eq!(text(c).as_deref(), Some(r#""\ud83d""#));
         assert!(d.is_none());
         assert!(present_members(json, ["b"]).unwrap()[0].is_none());
+    }
+
+    #[test]
+    fn scalars_are_texts_as_they_are_written() {
+        let scalar = |json: &str| scalar(&RawValue::from_string(json.to_owned()).unwrap());
+        for (json, text) in
+            [("\"a\\nb\"", "a\nb"), ("1.10", "1.10"), ("1e400", "1e400"), ("true", "true")]
+        {
+            assert_eq!(scalar(json).as_deref(), Some(text));
+        }
+        for json in ["null", "{}", "[]", r#""\ud83d""#] {
+            assert_eq!(scalar(json), None, "{json}");
+        }
     }
 
     #[test]

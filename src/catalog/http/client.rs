@@ -20,6 +20,7 @@ use super::{
     failure::ServiceFailure,
     message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     retry::{Ended, pause},
+    unauthenticated,
 };
 use crate::{
     base::backoff::chance,
@@ -236,9 +237,9 @@ impl ServiceClient {
             .map_err(late)?
             .map_err(ServiceFailure::Credential)?;
         let answer = self.timed(request, request_credential.as_ref(), until).await?;
-        let Some(refused) =
-            request_credential.filter(|_| answer.status == StatusCode::UNAUTHORIZED)
-        else {
+        let is_refused = answer.status == StatusCode::UNAUTHORIZED
+            || unauthenticated::is_refusal(&answer, request.idempotent);
+        let Some(refused) = request_credential.filter(|_| is_refused) else {
             return Ok(answer);
         };
         match tokio::time::timeout_at(until, credentials.renewed(&refused)).await {

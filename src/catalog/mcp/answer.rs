@@ -58,21 +58,21 @@ pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, Up
     if json.get().len() > ANSWER_BYTES_MAX {
         return Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX));
     }
-    let mut told = Vec::new();
+    let mut warnings = Vec::new();
     if !oddities.is_empty() {
-        told.push(format!(
+        warnings.push(format!(
             "the response of `{}` is not as the protocol wants it and is given as it came: {}",
             tool.path,
             oddities.join(", ")
         ));
     }
     if let Some(repairs) = repairs {
-        told.push(format!(
+        warnings.push(format!(
             "the response of `{}` was not valid JSON and was repaired: {repairs}",
             tool.path
         ));
     }
-    let warning = (!told.is_empty()).then(|| told.join("; "));
+    let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
     Ok(ToolResponse { json, permit, warning })
 }
 

@@ -138,6 +138,37 @@ impl<T> BoundedTransport<T> {
         self.weigh();
     }
 
+    /// Takes note of a message that is about to leave.
+    fn outgoing(&mut self, message: &mut TxJsonRpcMessage<RoleClient>) {
+        match message {
+            JsonRpcMessage::Response(answer) => {
+                self.asked.remove(&answer.id);
+            }
+            JsonRpcMessage::Error(refusal) => {
+                if let Some(id) = &refusal.id {
+                    self.asked.remove(id);
+                }
+                if refusal.error.message.len() > ERROR_BYTES_MAX {
+                    refusal.error.message =
+                        cut(&refusal.error.message, ERROR_BYTES_MAX).to_owned().into();
+                }
+            }
+            JsonRpcMessage::Request(request) => {
+                if matches!(request.request, ClientRequest::CallToolRequest(_)) {
+                    self.results.expect(&request.id);
+                }
+            }
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.results.forget(id);
+                }
+            }
+        }
+    }
+
     fn weigh(&self) {
         let owed = self.asked.len() + self.leaving.messages.load(Ordering::Relaxed);
         if owed > self.owed_max {
@@ -198,33 +229,7 @@ where
         &mut self,
         mut message: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        match &mut message {
-            JsonRpcMessage::Response(answer) => {
-                self.asked.remove(&answer.id);
-            }
-            JsonRpcMessage::Error(refusal) => {
-                if let Some(id) = &refusal.id {
-                    self.asked.remove(id);
-                }
-                if refusal.error.message.len() > ERROR_BYTES_MAX {
-                    refusal.error.message =
-                        cut(&refusal.error.message, ERROR_BYTES_MAX).to_owned().into();
-                }
-            }
-            JsonRpcMessage::Request(request) => {
-                if matches!(request.request, ClientRequest::CallToolRequest(_)) {
-                    self.results.expect(&request.id);
-                }
-            }
-            JsonRpcMessage::Notification(notification) => {
-                if let ClientNotification::CancelledNotification(cancelled) =
-                    &notification.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
-                    self.results.forget(id);
-                }
-            }
-        }
+        self.outgoing(&mut message);
         let bytes = weight(&message);
         let is_crowded = bytes > SMALL_BYTES
             && self.leaving.bytes.load(Ordering::Relaxed) + bytes > self.leaving_bytes_max;

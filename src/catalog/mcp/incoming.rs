@@ -13,7 +13,7 @@ mod tool_list;
 use std::borrow::Cow;
 
 use rmcp::model::{RequestId, ServerJsonRpcMessage};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{json, value::RawValue};
 
 use self::envelope::{Envelope, Kind};
 use super::{
@@ -211,15 +211,6 @@ fn tidied(result: &str) -> Cow<'_, str> {
         _ => None,
     };
     tidied.map_or(Cow::Borrowed(result), Cow::Owned)
-}
-
-/// A scalar as text.
-fn scalar(raw: &RawValue) -> Option<String> {
-    match serde_json::from_str::<Value>(raw.get()).ok()? {
-        Value::String(text) => Some(text),
-        Value::Number(_) | Value::Bool(_) => Some(raw.get().to_owned()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -146,14 +146,14 @@ impl LineReader {
     /// Ends with the child's output, when nobody reads any more, or when it goes too far.
     async fn relay(self, from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bounds) {
         let mut from = BufReader::with_capacity(PIPE_BYTES, from);
-        let (mut line, mut noise_bytes) = (Line::default(), 0usize);
+        let (mut line, mut line_bytes, mut noise_bytes) = (Line::default(), 0usize, 0usize);
         loop {
             let Some(chunk) = next_chunk(&mut from, line.until, bounds).await else { return };
             let newline = chunk.iter().position(|byte| *byte == b'\n');
             let taken = newline.map_or(chunk.len(), |at| at + 1);
             let mut output = line.read(&chunk[..taken], bounds.line_bytes_max);
             from.consume(taken);
-            noise_bytes = noise_bytes.saturating_add(taken);
+            line_bytes = line_bytes.saturating_add(taken);
             if line.until.is_none() && line.text.len() > LARGE_BYTES {
                 line.permit = Some(self.response_limits.memory_permit().await);
                 line.until = Some(Instant::now() + bounds.large_line_max);
@@ -170,15 +170,17 @@ impl LineReader {
                 );
                 return;
             }
-            if let Some(output) = output {
-                noise_bytes = 0;
-                if to.write_all(&output).await.is_err() {
-                    return;
-                }
+            let is_noise = output.is_none() && line.overlong.is_none();
+            if let Some(output) = output
+                && to.write_all(&output).await.is_err()
+            {
+                return;
             }
             if newline.is_none() {
                 continue;
             }
+            noise_bytes = if is_noise { noise_bytes.saturating_add(line_bytes) } else { 0 };
+            line_bytes = 0;
             // With it go its memory and its place.
             line = Line::default();
             if noise_bytes > bounds.noise_bytes_max {

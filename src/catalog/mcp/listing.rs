@@ -36,8 +36,8 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
     let mut offer = Offer::default();
     let mut remarks = Vec::new();
     let end = pages(peer, &mut offer, &mut remarks).await?;
-    let told: Vec<String> = remarks.into_iter().take(REMARKS_MAX).chain(end).collect();
-    offer.note = (!told.is_empty()).then(|| told.join("; "));
+    let notes: Vec<String> = remarks.into_iter().take(REMARKS_MAX).chain(end).collect();
+    offer.note = (!notes.is_empty()).then(|| notes.join("; "));
     Ok(offer)
 }
 

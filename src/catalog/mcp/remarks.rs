@@ -82,7 +82,7 @@ impl Remarks {
     /// The remarks as one text, if there are any.
     pub(super) fn note(&self) -> Option<String> {
         let all = [Oddity::NoMessage, Oddity::Repeated, Oddity::Repaired, Oddity::Unreadable];
-        let mut told: Vec<String> = all
+        let mut notes: Vec<String> = all
             .into_iter()
             .map(|oddity| (oddity, self.0.counts[oddity as usize].load(Ordering::Relaxed)))
             .filter(|(_, count)| *count > 0)
@@ -90,11 +90,11 @@ impl Remarks {
             .collect();
         let (count, words) = &*self.0.unaddressed.lock();
         if *count > 0 {
-            told.push(format!(
+            notes.push(format!(
                 "it sent {count} errors that name no request, the last one: {words:?}"
             ));
         }
-        (!told.is_empty()).then(|| told.join("; "))
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{call, log_in, oauth, start, upstream, vault};
 use crate::support::{
-    authority::{Authority, Instead, Ledger},
+    authority::{Answers, Authority, Instead, Ledger},
     upstream::PATIENCE,
 };
 
@@ -79,7 +79,6 @@ async fn a_search_for_the_authorization_server_goes_on_past_addresses_that_fail(
 
 #[tokio::test]
 async fn a_nearly_right_token_is_taken_and_renewed_when_it_is_refused() {
-    type Answers = fn(&str, Value) -> (u16, &'static str, String);
     fn with(mut granted: Value, member: &str, value: Value) -> (u16, &'static str, String) {
         granted[member] = value;
         (200, "application/json", granted.to_string())
@@ -127,7 +126,6 @@ async fn a_nearly_right_token_is_taken_and_renewed_when_it_is_refused() {
 
 #[tokio::test]
 async fn a_refusal_is_told_without_asking_again_for_every_call() {
-    type Answers = fn(&str, Value) -> (u16, &'static str, String);
     const FORM: &str = "application/x-www-form-urlencoded";
     let refusals: [(Answers, bool); 4] = [
         (|_, _| (200, "application/json", json!({"error": "bad_refresh_token"}).to_string()), true),

@@ -24,6 +24,8 @@ use sha2::{Digest, Sha256};
 use super::upstream::{error, install_crypto, one_tool, result};
 
 type Fields = BTreeMap<String, String>;
+/// Status, type and body of a token answer, given the type of the grant and the usual answer.
+pub(crate) type Answers = fn(&str, Value) -> (u16, &'static str, String);
 /// Another answer to a request, by its method and path, or none.
 pub(crate) type Instead = fn(&str, &str) -> Option<Response>;
 
@@ -44,9 +46,8 @@ pub(crate) struct Ledger {
     pub(crate) without_challenge: bool,
     /// What is said in place of the answer to this request, by its method and path.
     pub(crate) instead: Option<Instead>,
-    /// What becomes of a token answer, given the type of the grant: its status, its type and its
-    /// body.
-    pub(crate) answers: Option<fn(&str, Value) -> (u16, &'static str, String)>,
+    /// What becomes of a token answer.
+    pub(crate) answers: Option<Answers>,
     /// What was asked of `/token`, in order.
     pub(crate) asked: Vec<Fields>,
     /// What clients said of themselves.

@@ -1,6 +1,6 @@
 //! The requests with which an authorization server is searched for. Most go to addresses that are
-//! only guessed, so a bad answer rules out its address and nothing else: proxies answer 502 for what
-//! they do not route, and an MCP server answers GET with a stream that has no end.
+//! only guessed, so a bad answer rules out its address and nothing else: proxies answer 502 for
+//! what they do not route, and an MCP server answers GET with a stream that has no end.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

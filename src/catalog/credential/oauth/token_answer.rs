@@ -7,7 +7,6 @@ use oauth2::HttpResponse;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::web::WebFailure;
 use crate::base::json::repair;
 
 /// Longest code of a refusal, in bytes; a longer one is not repeated.
@@ -17,31 +16,28 @@ const PASSING: [&str; 4] =
     ["temporarily_unavailable", "server_error", "slow_down", "rate_limit_exceeded"];
 
 /// The answer as the library takes it.
-pub(super) fn tidied(response: HttpResponse) -> Result<HttpResponse, WebFailure> {
+pub(super) fn tidied(response: HttpResponse) -> Result<HttpResponse, String> {
     let status = response.status();
     let Some(members) = members(&response) else {
         let failure = match status.is_success() {
             true => "the answer of the authorization server is neither JSON nor a form".to_owned(),
             false => format!("the authorization server answered HTTP {}", status.as_u16()),
         };
-        return Err(WebFailure(failure));
+        return Err(failure);
     };
     if let Some((code, description)) = refusal(&members) {
         let may_pass = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         if may_pass || PASSING.contains(&code.as_str()) {
-            return Err(WebFailure(format!(
+            return Err(format!(
                 "the authorization server answered HTTP {} with the error `{code}`",
                 status.as_u16()
-            )));
+            ));
         }
         let refusal = json!({ "error": code, "error_description": description });
         return Ok(answer(StatusCode::BAD_REQUEST, &refusal));
     }
     if !status.is_success() {
-        return Err(WebFailure(format!(
-            "the authorization server answered HTTP {}",
-            status.as_u16()
-        )));
+        return Err(format!("the authorization server answered HTTP {}", status.as_u16()));
     }
     Ok(answer(StatusCode::OK, &granted(&members)?))
 }
@@ -93,17 +89,16 @@ fn refusal(members: &Map<String, Value>) -> Option<(String, Option<&str>)> {
 }
 
 /// The members of a grant in the form that RFC 6749 gives them.
-fn granted(members: &Map<String, Value>) -> Result<Value, WebFailure> {
+fn granted(members: &Map<String, Value>) -> Result<Value, String> {
     let text = |name: &str| match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(_) => Err(WebFailure(format!(
-            "the answer of the authorization server has a `{name}` that is no text"
-        ))),
+        Some(_) => {
+            Err(format!("the answer of the authorization server has a `{name}` that is no text"))
+        }
     };
-    let token = text("access_token")?.ok_or_else(|| {
-        WebFailure("the answer of the authorization server has no `access_token`".to_owned())
-    })?;
+    let token = text("access_token")?
+        .ok_or_else(|| "the answer of the authorization server has no `access_token`".to_owned())?;
     let mut granted = json!({
         "access_token": token,
         // What is not said is the usual one.

@@ -72,12 +72,12 @@ struct Failure {
 impl Failure {
     /// Returns true if asking again is of no use yet.
     fn lasts(&self) -> bool {
-        let lasting = match (self.is_refused, &self.refresh_token) {
+        let duration = match (self.is_refused, &self.refresh_token) {
             (true, Some(_)) => return true,
             (true, None) => REFUSED_FOR,
             (false, _) => FAILED_FOR,
         };
-        self.at.elapsed() < lasting
+        self.at.elapsed() < duration
     }
 }
 
@@ -167,12 +167,12 @@ impl OAuth {
         if old.refresh_token.is_none() {
             return Err(self.login_hint("the access that was granted has ended"));
         }
-        let told = held
+        let last = held
             .failure
             .as_ref()
             .filter(|failure| failure.lasts() && failure.refresh_token == old.refresh_token);
-        if let Some(told) = told {
-            return self.other_than(old).await?.ok_or_else(|| told.why.clone());
+        if let Some(last) = last {
+            return self.other_than(old).await?.ok_or_else(|| last.why.clone());
         }
         let (why, is_refused) = match grant::refreshed(&self.web, old).await {
             Ok(fresh) => {
@@ -210,8 +210,8 @@ impl OAuth {
     }
 
     async fn by_client(&self, held: &mut Held) -> Result<Arc<TokenSet>, String> {
-        if let Some(told) = held.failure.as_ref().filter(|failure| failure.lasts()) {
-            return Err(told.why.clone());
+        if let Some(last) = held.failure.as_ref().filter(|failure| failure.lasts()) {
+            return Err(last.why.clone());
         }
         match self.ask_as_client().await {
             Ok(granted) => {

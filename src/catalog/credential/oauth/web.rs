@@ -149,7 +149,7 @@ impl<'c> AsyncHttpClient<'c> for OAuthHttp {
     type Future = BoxFuture<'c, Result<HttpResponse, WebFailure>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move { token_answer::tidied(self.send(request).await?) })
+        Box::pin(async move { token_answer::tidied(self.send(request).await?).map_err(WebFailure) })
     }
 }
 

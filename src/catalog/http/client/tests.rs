@@ -476,6 +476,26 @@ async fn a_refused_credential_is_read_again_once() {
 }
 
 #[tokio::test]
+async fn a_credential_that_is_refused_within_a_success_is_read_again_too() {
+    let refusal = r#"{"data":null,"errors":[{"extensions":{"code":"UNAUTHENTICATED"}}]}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "tok-old-1").unwrap();
+    let server = Scripted::start(move |_, request| match request.contains("tok-new-2") {
+        true => ok("welcome"),
+        false => ok(refusal),
+    })
+    .await;
+    let credential = Credential::Bearer(SecretSource::File(path.clone()));
+    let client = client_with(&server.url("/"), HttpAccess { credential, ..access() });
+    assert_eq!(body(&client, post(server.url("/"))).await, Ok((200, refusal.to_owned())));
+    assert_eq!(server.requests().len(), 1, "the same one again would be refused again");
+    std::fs::write(&path, "tok-new-2").unwrap();
+    assert_eq!(body(&client, post(server.url("/"))).await, Ok((200, "welcome".to_owned())));
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn the_beginning_of_a_secret_at_a_cut_is_taken_away() {
     let server =
         Scripted::start(|_, _| ok(&format!("{}blue-team-secret-1 and more\n", "x".repeat(990))))

@@ -10,7 +10,7 @@ const TOLD_MAX: usize = 4;
 const TYPE_BYTES_MAX: usize = 60;
 
 /// What a block that is a text, if only in name, has as its text.
-pub(super) fn text<'t>(block: &'t RawValue) -> Option<&'t RawValue> {
+pub(super) fn text(block: &RawValue) -> Option<&RawValue> {
     let [kind, text] = present_members(block.get(), ["type", "text"]).ok()?;
     text.filter(|_| kind.is_some_and(|kind| kind.get() == "\"text\""))
 }
@@ -20,11 +20,11 @@ pub(super) fn oddities(blocks: &[&RawValue]) -> Vec<String> {
     let mut all = blocks.iter().enumerate().filter_map(|(at, block)| {
         oddity(block).map(|what| format!("content block {} {what}", at + 1))
     });
-    let mut told: Vec<String> = all.by_ref().take(TOLD_MAX).collect();
+    let mut first: Vec<String> = all.by_ref().take(TOLD_MAX).collect();
     if all.next().is_some() {
-        told.push("and more".to_owned());
+        first.push("and more".to_owned());
     }
-    told
+    first
 }
 
 fn oddity(block: &RawValue) -> Option<String> {

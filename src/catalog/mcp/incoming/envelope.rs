@@ -4,10 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
 
-use super::scalar;
 use crate::{
     base::{
-        json::members::{members, present_members},
+        json::members::{members, present_members, scalar},
         text::cut,
     },
     catalog::mcp::message::{SAID_BYTES_MAX, UNNUMBERED},

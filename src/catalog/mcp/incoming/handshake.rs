@@ -3,8 +3,7 @@
 
 use serde_json::{json, value::RawValue};
 
-use super::scalar;
-use crate::base::json::members::present_members;
+use crate::base::json::members::{present_members, scalar};
 
 /// The answer with what is needed of it; none where not even that is there.
 pub(super) fn tidied(result: &str) -> Option<String> {

@@ -1,4 +1,5 @@
 use rmcp::model::JsonRpcMessage;
+use serde_json::Value;
 
 use super::*;
 use crate::catalog::mcp::message::UNNUMBERED;

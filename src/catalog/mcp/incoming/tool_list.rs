@@ -3,10 +3,9 @@
 
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::scalar;
 use crate::{
     base::{
-        json::members::{members, present_members},
+        json::members::{members, present_members, scalar},
         text::cut,
     },
     model::JsonObject,

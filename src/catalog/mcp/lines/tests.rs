@@ -39,11 +39,14 @@ async fn messages_within_the_bound_pass_as_they_are_and_other_lines_do_not() {
 #[tokio::test]
 async fn lines_without_a_message_are_bounded_and_the_reason_is_told() {
     let noise = "{\"level\":30,\"msg\":\"up\"}\n";
-    let bounds = Bounds { noise_bytes_max: 100 * noise.len(), ..CHILD };
+    let noise_bytes_max = 100 * noise.len();
+    let bounds = Bounds { noise_bytes_max, line_bytes_max: 1_000, ..CHILD };
     for (input, ends) in [
         (format!("{}{PING}\n", noise.repeat(200)), true),
         // Counted since the last message.
         (format!("{}{PING}\n", noise.repeat(99)).repeat(3), false),
+        // A message that is too long is none of it.
+        (format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"{}\"}}\n", "x".repeat(9_000)), false),
     ] {
         let reader = lines(ResponseLimits::default());
         let close_reason = reader.close_reason.clone();

@@ -3,7 +3,7 @@ use super::*;
 fn tidy(status: u16, body: &str) -> Result<(u16, Value), String> {
     let mut response = HttpResponse::new(body.as_bytes().to_vec());
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
-    let tidied = tidied(response).map_err(|failure| failure.0)?;
+    let tidied = tidied(response)?;
     assert_eq!(tidied.headers()[CONTENT_TYPE], "application/json");
     Ok((tidied.status().as_u16(), serde_json::from_slice(tidied.body()).unwrap()))
 }
