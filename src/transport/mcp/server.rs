@@ -7,9 +7,8 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ClientRequest,
-        CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, DiscoverResult,
-        Extensions, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+        CustomRequest, CustomResult, DiscoverResult, Extensions, Implementation,
+        InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject,
         PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities, ServerConfig,
         ServerNotification, SubscriptionFilter, ToolListChangedNotification,
     },
@@ -406,40 +405,6 @@ impl ServerHandler for Mcp {
         result.result_type = is_modern.then_some(ResultType::COMPLETE);
         let result = serde_json::to_value(result).expect("a result is serialisable");
         Ok(CustomResult::new(result))
-    }
-
-    // What rmcp would answer with an empty list, although no such capability is declared.
-
-    async fn complete(
-        &self,
-        _request: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
-        Err(unserved::method("completion/complete"))
-    }
-
-    async fn list_prompts(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        Err(unserved::method("prompts/list"))
-    }
-
-    async fn list_resources(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        Err(unserved::method("resources/list"))
-    }
-
-    async fn list_resource_templates(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(unserved::method("resources/templates/list"))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

@@ -17,12 +17,6 @@ const METHODS: [&str; 6] =
 /// Characters of a method that an error repeats, at most.
 const SHOWN_CHARS: usize = 128;
 
-/// The refusal of a method that is not served, in rmcp's form: its message is the method, which
-/// [`explain`] turns into a sentence.
-pub(super) fn method(name: &'static str) -> ErrorData {
-    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, name, None)
-}
-
 /// Turns the name of a method that is not served, which is all that rmcp says, into a sentence.
 pub(in crate::transport) fn explain(message: &mut ServerJsonRpcMessage) {
     if let JsonRpcMessage::Error(message) = message

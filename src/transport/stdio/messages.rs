@@ -48,7 +48,7 @@ pub(super) struct Messages<R, W> {
 /// What a line is.
 enum Received {
     /// A message for rmcp.
-    Message(RxJsonRpcMessage<RoleServer>),
+    Message(Box<RxJsonRpcMessage<RoleServer>>),
     /// Nothing for rmcp, and this is the answer.
     Answered(Value),
     /// Nothing.
@@ -101,11 +101,11 @@ where
             }
             JsonRpcMessage::Notification(mut message) => {
                 match self.ids.admit_notification(&mut message.notification) {
-                    true => Received::Message(JsonRpcMessage::Notification(message)),
+                    true => Received::Message(JsonRpcMessage::Notification(message).into()),
                     false => Received::Ignored,
                 }
             }
-            other => Received::Message(other),
+            other => Received::Message(other.into()),
         }
     }
 
@@ -121,7 +121,7 @@ where
             return refused(error, Some(request.id.into_json_value()));
         }
         self.has_begun |= self.begins(&request.request);
-        Received::Message(JsonRpcMessage::Request(request))
+        Received::Message(JsonRpcMessage::Request(request).into())
     }
 
     /// True for the first request of a conversation: a handshake, or one that needs none.
@@ -170,7 +170,7 @@ where
                 return self.ids.cancel_endless().map(JsonRpcMessage::notification);
             };
             match self.line(line) {
-                Received::Message(message) => return Some(message),
+                Received::Message(message) => return Some(*message),
                 Received::Answered(answer) => {
                     let output = self.output.clone();
                     self.answering = Some(tokio::spawn(async move {
