@@ -114,5 +114,6 @@ fn offered(tool: rmcp::model::Tool) -> OfferedTool {
         },
         operation: None,
         fingerprint: None,
+        is_relaxed: false,
     }
 }
