@@ -1,3 +1,5 @@
+//! Tests of the keys that choose operations of a document.
+
 use super::*;
 
 #[test]

@@ -88,8 +88,8 @@ pub(super) fn of<'d>(
     let (mut ways, mut described) = (Vec::new(), Vec::new());
     for (media, _, kind, written) in ranked {
         let (mut way, one) = way(document, media, (kind, written), asking);
-        if !has_choice {
-            way.known = plan::Known::default();
+        if has_choice {
+            way.known = known(document, media, &one);
         }
         ways.push(way);
         described.push(one);
@@ -142,16 +142,25 @@ fn way<'d>(
         Media::Binary => Shapes::PLAIN.or(Shapes::OBJECT),
     };
     let content_type = is_concrete(kind).then(|| kind.to_owned());
+    let known = plan::Known::default();
+    (plan::MediaForm { content_type, form, shapes, known }, Described { kind, schema, fields })
+}
+
+/// The fields of a media type, by which values tell it from others.
+fn known(document: &Document, media: Media, described: &Described<'_>) -> plan::Known {
     let of_json = match media {
-        Media::Json => self::fields(document, schema, None),
+        Media::Json => fields(document, described.schema, None),
         _ => Fields::default(),
     };
-    let known = if is_form { &fields } else { &of_json };
-    let known = plan::Known {
+    let known = if media == Media::Json { &of_json } else { &described.fields };
+    plan::Known {
         required: known.required.iter().map(|name| (*name).to_owned()).collect(),
-        names: known.schemas.iter().map(|(name, _)| (*name).to_owned()).collect(),
-    };
-    (plan::MediaForm { content_type, form, shapes, known }, Described { kind, schema, fields })
+        // Beyond the bound no name is known to be unknown.
+        names: match known.schemas.len() < FIELDS_MAX {
+            true => known.schemas.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            false => Box::default(),
+        },
+    }
 }
 
 /// A list of changes (RFC 6902), whatever its schema says: some describe all their patches alike.
@@ -259,9 +268,8 @@ fn gather<'d>(
         return;
     };
     *parts_left -= 1;
-    for (name, property) in
-        schema.get("properties").and_then(Value::as_object).into_iter().flatten()
-    {
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    for (name, property) in properties.take(FIELDS_MAX * 2) {
         let is_read_only = property.get("readOnly") == Some(&Value::Bool(true))
             || document.resolved(property).is_some_and(|property| flag(property, "readOnly"));
         let has_default = property.get("default").is_some()
