@@ -96,6 +96,8 @@ impl Stage {
                     base_url: None,
                     server: None,
                     server_variables: Default::default(),
+                    only: Vec::new(),
+                    except: Vec::new(),
                     access: HttpAccess::default(),
                 }),
                 _ => continue,

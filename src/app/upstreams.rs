@@ -135,12 +135,14 @@ fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<Upstream
         Transport::Http { url } => {
             UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), access })
         }
-        Transport::OpenApi { spec, base_url, server, server_variables } => {
+        Transport::OpenApi { spec, base_url, server, server_variables, only, except } => {
             UpstreamKind::OpenApi(OpenApiConfig {
                 spec: spec.clone(),
                 base_url: base_url.as_ref().map(ToString::to_string),
                 server: server.clone(),
                 server_variables: server_variables.clone(),
+                only: only.clone(),
+                except: except.clone(),
                 access,
             })
         }

@@ -36,12 +36,14 @@ impl Resolver<'_> {
             (KeyPlace::Header, &keys.header),
             (KeyPlace::Query, &keys.query),
             (KeyPlace::Cookie, &keys.cookie),
+            (KeyPlace::Field, &keys.field),
         ];
         let named: Vec<_> =
             places.into_iter().filter_map(|(place, name)| Some((place, name.as_ref()?))).collect();
         let [(place, name)] = named.as_slice() else {
             let message = format!(
-                "the key in `{}` needs exactly one of `header`, `query` and `cookie`, each a name",
+                "the key in `{}` needs exactly one of `header`, `query`, `cookie` and `field`, \
+                each a name",
                 at.join(".")
             );
             self.report(at, message);
@@ -55,13 +57,14 @@ impl Resolver<'_> {
                         .chars()
                         .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
             }
-            KeyPlace::Query => !name.is_empty(),
+            KeyPlace::Query | KeyPlace::Field => !name.is_empty(),
         };
         if !is_valid {
             self.report(
                 at,
                 format!(
-                    "`{name}` in `{}` is not a valid name of a header, a parameter or a cookie",
+                    "`{name}` in `{}` is not a valid name of a header, a parameter, a cookie or a \
+                    field",
                     at.join(".")
                 ),
             );

@@ -312,6 +312,11 @@ pub struct UpstreamKeys {
     pub server: Option<String>,
     /// Values for the variables of the server URL in the OpenAPI document.
     pub server_variables: BTreeMap<String, String>,
+    /// Operations of the OpenAPI document that become tools: paths such as `/users/**`, methods and
+    /// paths such as `GET /users/*`, or names of tools such as `issues.*`. Default: all.
+    pub only: Vec<String>,
+    /// Operations of the OpenAPI document that do not become tools, even if `only` lists them.
+    pub except: Vec<String>,
     /// Permits private and loopback addresses for an upstream with a URL. Metadata addresses of
     /// cloud machines and the address of this server stay forbidden.
     pub allow_private: bool,
@@ -319,9 +324,9 @@ pub struct UpstreamKeys {
     pub trusted: bool,
     /// HTTP headers of each request: a string, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
-    /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
-    /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
+    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
+    /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, `cookie`, or `field`
+    /// of a body), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
     /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets
     /// set`. See docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -356,6 +361,8 @@ impl Default for UpstreamKeys {
             base_url: None,
             server: None,
             server_variables: BTreeMap::new(),
+            only: vec![],
+            except: vec![],
             allow_private: false,
             trusted: false,
             headers: BTreeMap::new(),

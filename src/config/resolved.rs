@@ -12,7 +12,7 @@ use url::Url;
 use super::{error::Origin, keys::Synchronous};
 use crate::{
     base::digest,
-    model::{Document, SecretSource},
+    model::{Document, OperationPattern, SecretSource},
 };
 
 /// Digits of the digest of a database's path in the names of its state files.
@@ -152,6 +152,10 @@ pub enum Transport {
         server: Option<String>,
         /// Values for the variables of the server URL.
         server_variables: BTreeMap<String, String>,
+        /// Operations that become tools; empty for all.
+        only: Vec<OperationPattern>,
+        /// Operations that do not.
+        except: Vec<OperationPattern>,
     },
     /// GraphQL.
     GraphQl {

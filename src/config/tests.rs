@@ -1,5 +1,7 @@
 //! Tests of the configuration, with maps and files in a temporary folder.
 
+mod operations;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
@@ -421,7 +423,7 @@ fn a_literal_secret_and_an_invalid_credential_are_rejected_with_a_hint() {
         ("{ basic = { user = \"me\", password = \"hunter2\" } }", "contains a literal secret"),
         (
             "{ api_key = { value = { env = \"X\" } } }",
-            "exactly one of `header`, `query` and `cookie`",
+            "exactly one of `header`, `query`, `cookie` and `field`",
         ),
         (
             "{ api_key = { header = \"a\", query = \"b\", value = { secret = \"X\" } } }",

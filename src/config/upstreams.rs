@@ -12,7 +12,13 @@ use super::{
     resolve::Resolver,
     resolved::{Credential, HttpAccess, Secret, Transport, UnsetVariable, Upstream},
 };
-use crate::model::{Document, InvalidName, KeyPlace, NAMESPACE_CHARS_MAX, UpstreamName};
+use crate::model::{
+    Document, InvalidName, InvalidPattern, KeyPlace, NAMESPACE_CHARS_MAX, OperationPattern,
+    UpstreamName,
+};
+
+/// Patterns of operations in one list.
+const PATTERNS_MAX: usize = 200;
 
 impl Resolver<'_> {
     /// Resolves all upstreams, sorted by name. Each account is an upstream of its own.
@@ -43,6 +49,7 @@ impl Resolver<'_> {
             Some(_) if keys.kind == UpstreamKind::Mcp => None,
             _ => self.own_access(name, keys),
         };
+        self.check_field_key(name, keys);
         let unset = std::mem::take(&mut self.unset);
         let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, trusted, .. } =
             *keys;
@@ -68,6 +75,20 @@ impl Resolver<'_> {
             own.into_iter().chain(accounts).collect()
         } else {
             vec![]
+        }
+    }
+
+    /// A field of a body is known of OpenAPI services only: the others' bodies are messages.
+    fn check_field_key(&mut self, name: &str, keys: &UpstreamKeys) {
+        let is_field =
+            |auth: Option<&Auth>| matches!(auth, Some(Auth::ApiKey(key)) if key.field.is_some());
+        let of_accounts = || keys.accounts.values().any(|account| is_field(account.auth.as_ref()));
+        if keys.kind != UpstreamKind::OpenApi && (is_field(keys.auth.as_ref()) || of_accounts()) {
+            let message = format!(
+                "`upstreams.{name}.auth` puts the key into a `field` of a body, which needs an \
+                upstream of kind \"openapi\"; use `header`, `query` or `cookie`"
+            );
+            self.report(&["upstreams", name, "auth"], message);
         }
     }
 
@@ -135,6 +156,8 @@ impl Resolver<'_> {
             ("base_url", keys.base_url.is_some()),
             ("server", keys.server.is_some()),
             ("server_variables", !keys.server_variables.is_empty()),
+            ("only", !keys.only.is_empty()),
+            ("except", !keys.except.is_empty()),
         ];
         self.report_unexpected(
             name,
@@ -228,7 +251,32 @@ impl Resolver<'_> {
             None => None,
         };
         let (server, server_variables) = (keys.server.clone(), keys.server_variables.clone());
-        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables })
+        let only = self.patterns(name, "only", &keys.only);
+        let except = self.patterns(name, "except", &keys.except);
+        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables, only, except })
+    }
+
+    /// Patterns of operations.
+    fn patterns(&mut self, name: &str, key: &str, texts: &[String]) -> Vec<OperationPattern> {
+        if texts.len() > PATTERNS_MAX {
+            let message = format!(
+                "`upstreams.{name}.{key}` has {} patterns; the limit is {PATTERNS_MAX}",
+                texts.len()
+            );
+            self.report(&["upstreams", name, key], message);
+        }
+        let mut patterns = vec![];
+        for text in texts {
+            match text.parse() {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => {
+                    let error: InvalidPattern = error;
+                    let message = format!("{text:?} in `upstreams.{name}.{key}` {error}");
+                    self.report(&["upstreams", name, key], message);
+                }
+            }
+        }
+        patterns
     }
 
     fn graphql(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -242,6 +290,12 @@ impl Resolver<'_> {
             name,
             &used,
             "is not a key of an upstream of kind \"graphql\"; its endpoint is `url`",
+        );
+        let filters = [("only", !keys.only.is_empty()), ("except", !keys.except.is_empty())];
+        self.report_unexpected(
+            name,
+            &filters,
+            "is not a key of an upstream of kind \"graphql\"; a policy file can deny tools",
         );
         let Some(url) = &keys.url else {
             let message = format!(

@@ -42,7 +42,7 @@ pub enum Credential<O> {
     ApiKey {
         /// Its place in the request.
         place: KeyPlace,
-        /// Name of the header, of the query parameter or of the cookie.
+        /// Name of the header, of the query parameter, of the cookie or of the field.
         name: String,
         /// The key.
         value: SecretSource,
@@ -92,4 +92,6 @@ pub enum KeyPlace {
     Query,
     /// A cookie.
     Cookie,
+    /// A field of the body, where that is a form or a JSON object.
+    Field,
 }

@@ -11,6 +11,7 @@ mod error_code;
 mod event;
 mod host_function;
 mod id;
+mod operation_pattern;
 mod principal;
 mod schema;
 mod task;
@@ -38,6 +39,7 @@ pub use id::{
     ApprovalId, ArtifactId, InstanceId, InvalidApprovalId, InvalidArtifactId, InvalidInstanceId,
     InvalidTaskId, TaskId,
 };
+pub use operation_pattern::{InvalidPattern, OperationPattern};
 pub use principal::{Principal, Role};
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};

@@ -1,6 +1,8 @@
 //! Services with an OpenAPI description, against a real server that records what it is asked.
 
+mod encoding;
 mod github;
+mod meaning;
 mod service;
 
 use airlock::catalog::{
@@ -24,6 +26,8 @@ fn upstream(name: &str, spec: Document, base_url: Option<String>) -> UpstreamCon
         base_url,
         server: None,
         server_variables: Default::default(),
+        only: Vec::new(),
+        except: Vec::new(),
         access,
     };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::OpenApi(config))

@@ -272,13 +272,6 @@ fn fault_message(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> Stri
                 shown(fault.instance())
             )
         }
-        ValidationErrorKind::OneOfMultipleValid { .. } => {
-            format!(
-                "{} fits several forms of which it may fit one only, got {}",
-                named(&at),
-                shown(fault.instance())
-            )
-        }
         ValidationErrorKind::Format { format } => {
             format!(
                 "{} must be in the format `{}`, got {}",

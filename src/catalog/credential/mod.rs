@@ -40,7 +40,12 @@ impl RequestCredential {
         Self { place: KeyPlace::Header, name: name.to_owned(), value }
     }
 
-    /// Puts it into a request. Fails on characters that cannot stand there.
+    /// Name and value of the field of a body that it is, if it is one.
+    pub(super) fn field(&self) -> Option<(&str, &str)> {
+        (self.place == KeyPlace::Field).then_some((&self.name, &self.value))
+    }
+
+    /// Puts it into address and headers of a request. Fails on characters that cannot stand there.
     pub(super) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
         let (name, value) = match self.place {
             KeyPlace::Query => {
@@ -64,6 +69,8 @@ impl RequestCredential {
                 url.set_query(Some(&query));
                 return Ok(());
             }
+            // It is put into the body, see `field`.
+            KeyPlace::Field => return Ok(()),
             KeyPlace::Header => (self.name.clone(), self.value.clone()),
             KeyPlace::Cookie => {
                 let own = format!("{}={}", self.name, self.value);

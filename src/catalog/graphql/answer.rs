@@ -1,9 +1,12 @@
 //! Unwraps a service's response into the one value that code works with, or into an error in the
 //! service's own words.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
@@ -36,6 +39,23 @@ const HEAD_BYTES_MAX: usize = 300;
 const THROTTLED: [&str; 5] =
     ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
 
+/// Parts of the codes, and where there is none of the words, by which services say that a caller
+/// has no right to something.
+const DENIED_CODES: [&str; 7] =
+    ["ACCESS_DENIED", "AUTHENTIC", "AUTHORIZ", "FORBIDDEN", "NOT_ALLOWED", "PERMISSION", "SCOPE"];
+const DENIED_WORDS: [&str; 8] = [
+    "access denied",
+    "forbidden",
+    "may not",
+    "no right",
+    "not allowed",
+    "not authorized",
+    "permission",
+    "unauthorized",
+];
+/// Largest answer in which it is looked whether a field has a value anywhere, in bytes.
+const LOOKED_BYTES_MAX: usize = 1024 * 1024;
+
 /// The value of the root field.
 #[derive(Debug)]
 pub(super) struct Unwrapped {
@@ -44,13 +64,16 @@ pub(super) struct Unwrapped {
     pub(super) partial: Option<Partial>,
 }
 
-/// Failed fields of a mutation's response.
+/// What failed of a response that holds something all the same.
 #[derive(Debug)]
 pub(super) struct Partial {
-    /// The service's errors, in its words.
+    /// The service's errors, in its words and with their places.
     pub(super) message: String,
-    /// The ways to the fields that failed.
+    /// The ways to the fields that failed; none when something else failed too.
     pub(super) fields: Vec<FieldPath>,
+    /// Those of them that failed for want of rights and have no value anywhere in the response:
+    /// they will fail the next time as well.
+    pub(super) denied: Vec<FieldPath>,
 }
 
 /// A call that failed.
@@ -62,6 +85,17 @@ pub(super) struct Failed {
     /// The ways to the fields that failed, below the root field and without the places in lists;
     /// none when something else failed too.
     pub(super) fields: Vec<FieldPath>,
+    /// Those of them that failed for want of rights.
+    pub(super) denied: Vec<FieldPath>,
+    /// False if the service refused the request before it did anything.
+    pub(super) is_begun: bool,
+}
+
+impl Failed {
+    /// A call that failed as a whole, after the service may have begun with it.
+    pub(super) fn whole(error: UpstreamError) -> Self {
+        Self { error, is_stale: false, fields: Vec::new(), denied: Vec::new(), is_begun: true }
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,6 +147,20 @@ impl GraphQlError {
         }
     }
 
+    /// Returns true if the caller has no right to what it asked for, so far as the service says it.
+    fn is_denied(&self) -> bool {
+        match self.code() {
+            Some(code) => {
+                let code = code.to_ascii_uppercase();
+                DENIED_CODES.iter().any(|part| code.contains(part))
+            }
+            None => {
+                let words = self.message().to_lowercase();
+                DENIED_WORDS.iter().any(|part| words.contains(part))
+            }
+        }
+    }
+
     fn is_stale(&self) -> bool {
         let trust = |words: &str| self.message().contains(words);
         self.code() == Some("GRAPHQL_VALIDATION_FAILED")
@@ -147,17 +195,29 @@ fn not_graphql(tool: &Tool, answer: &ServiceAnswer, may_repeat: bool) -> Failed 
             format!("`{}` answered something that is not GraphQL{message}", tool.upstream);
         UpstreamError::new(Code::BadAnswer, tool, message)
     } else {
-        let message = format!("`{}` answered HTTP {}{message}", tool.upstream, status.as_u16());
+        let moved = moved(answer).map(|moved| format!("; {moved}")).unwrap_or_default();
+        let message =
+            format!("`{}` answered HTTP {}{moved}{message}", tool.upstream, status.as_u16());
         UpstreamError::new(Code::Refused, tool, message)
             .status(Some(status.as_u16()))
             .retryable(is_retryable(status.as_u16(), may_repeat))
     };
-    Failed { error, is_stale: false, fields: Vec::new() }
+    Failed::whole(error)
 }
 
-/// The value under the root field, or why there is none. `may_repeat` says whether a second call
-/// does no harm: of one that does, what came is the answer although some of it failed, or what was
-/// done would look as if it were not.
+/// The address that an endpoint says it has by now. Nothing is sent there: many endpoints answer a
+/// redirect that is followed as a `GET`, and the configuration says where the credential goes.
+fn moved(answer: &ServiceAnswer) -> Option<String> {
+    let place = answer.moved_to.as_ref()?;
+    Some(format!(
+        "its endpoint has moved to `{place}`, and a `POST` is not sent elsewhere: set `url` of the \
+        upstream to its new address"
+    ))
+}
+
+/// The value under the root field, or why there is none. Where only some of it failed, what came is
+/// the answer. `may_repeat` says whether a second call does no harm; of one that does, errors that
+/// are not of single fields may be those of the whole.
 pub(super) fn unwrap(
     tool: &Tool,
     field: &str,
@@ -165,11 +225,7 @@ pub(super) fn unwrap(
     may_repeat: bool,
 ) -> Result<Unwrapped, Failed> {
     use UpstreamErrorCode as Code;
-    let failed = |code, message: String| Failed {
-        error: UpstreamError::new(code, tool, message),
-        is_stale: false,
-        fields: Vec::new(),
-    };
+    let failed = |code, message: String| Failed::whole(UpstreamError::new(code, tool, message));
     let status = answer.status;
     let envelope = serde_json::from_slice::<Envelope<'_>>(&answer.body).ok();
     // Other JSON beside a status that is no success is what something before the service says.
@@ -186,8 +242,8 @@ pub(super) fn unwrap(
     let mut partial = None;
     if !errors.is_empty() || !status.is_success() {
         partial = value
-            .filter(|_| !may_repeat && status.is_success())
-            .and_then(|value| partly(value, &errors));
+            .filter(|_| status.is_success())
+            .and_then(|value| partly(value, &errors, may_repeat));
     }
     if partial.is_none() && (!errors.is_empty() || !status.is_success()) {
         let mut failed =
@@ -195,6 +251,7 @@ pub(super) fn unwrap(
         // Errors before the execution, such as those of validation, come without data.
         let is_begun = !data.is_empty()
             || errors.iter().any(|error| error.path.as_ref().is_some_and(|path| !path.is_empty()));
+        failed.is_begun = is_begun;
         if !may_repeat && is_begun {
             failed
                 .error
@@ -208,34 +265,114 @@ pub(super) fn unwrap(
             Code::BadAnswer,
             format!("the response of `{}` holds no `{field}`", tool.path),
         )),
-        Some(value) if value.get().len() > ANSWER_BYTES_MAX => Err(Failed {
-            error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX),
-            is_stale: false,
-            fields: Vec::new(),
-        }),
+        Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
+            Err(Failed::whole(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)))
+        }
         Some(value) => Ok(Unwrapped { json: value.to_owned(), partial }),
     }
 }
 
-/// Errors below a value that still holds data; none if the errors may be those of the whole
-/// operation.
-fn partly(value: &RawValue, errors: &[GraphQlError]) -> Option<Partial> {
+/// Errors beside a value that still holds data; none if the errors may be those of the whole
+/// operation, which for a query they are only where nothing came.
+fn partly(value: &RawValue, errors: &[GraphQlError], is_query: bool) -> Option<Partial> {
     let fields = failed_fields(errors);
-    let holds = !fields.is_empty()
-        && serde_json::from_str::<Value>(value.get()).is_ok_and(|value| holds_something(&value));
-    holds.then(|| Partial { message: joined(errors), fields })
+    let holds = (is_query || !fields.is_empty())
+        && serde_json::from_str::<Holds>(value.get()).is_ok_and(|holds| holds.0);
+    holds.then(|| {
+        let mut denied = denied_fields(errors, &fields);
+        if !denied.is_empty() {
+            let read = Some(value.get()).filter(|json| json.len() <= LOOKED_BYTES_MAX);
+            let value = read.and_then(|json| serde_json::from_str::<Value>(json).ok());
+            denied.retain(|path| value.as_ref().is_some_and(|value| is_null_at(value, path)));
+        }
+        Partial { message: joined(errors), fields, denied }
+    })
 }
 
-/// Returns true if anything in a value tells something: not null, and not merely of which type it
-/// is.
-fn holds_something(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Array(items) => items.iter().any(holds_something),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, value)| name != "__typename" && holds_something(value))
+/// Those of the fields all errors of which say that the caller has no right to them.
+fn denied_fields(errors: &[GraphQlError], fields: &[FieldPath]) -> Vec<FieldPath> {
+    let mut denied = fields.to_vec();
+    for error in errors.iter().filter(|error| !error.is_denied()) {
+        if let Some(path) = field_path(error) {
+            denied.retain(|denied| *denied != path);
         }
-        _ => true,
+    }
+    denied
+}
+
+/// Returns true if there is no value at a path, whatever the places in lists.
+fn is_null_at(value: &Value, path: &[String]) -> bool {
+    match (value, path.split_first()) {
+        (Value::Null, _) => true,
+        (Value::Array(items), _) => items.iter().all(|item| is_null_at(item, path)),
+        (Value::Object(fields), Some((name, rest))) => {
+            fields.get(name).is_none_or(|value| is_null_at(value, rest))
+        }
+        _ => false,
+    }
+}
+
+/// Whether anything in a value tells something: not null, and not merely of which type it is. Read
+/// without keeping anything of the value.
+struct Holds(bool);
+
+impl<'de> Deserialize<'de> for Holds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HoldsVisitor).map(Self)
+    }
+}
+
+struct HoldsVisitor;
+
+impl<'de> Visitor<'de> for HoldsVisitor {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(true)
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
+        let mut holds = false;
+        while let Some(item) = items.next_element::<Holds>()? {
+            holds |= item.0;
+        }
+        Ok(holds)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
+        let mut holds = false;
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == "__typename" {
+                fields.next_value::<IgnoredAny>()?;
+            } else {
+                holds |= fields.next_value::<Holds>()?.0;
+            }
+        }
+        Ok(holds)
     }
 }
 
@@ -290,16 +427,20 @@ fn refused(
             .status(Some(status.as_u16()))
             .retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
     }
-    Failed { error, is_stale: errors.iter().any(GraphQlError::is_stale), fields }
+    let denied = denied_fields(errors, &fields);
+    let is_stale = errors.iter().any(GraphQlError::is_stale);
+    Failed { error, is_stale, fields, denied, is_begun: true }
+}
+
+/// The way to the field that failed, below the root field and without the places in lists.
+fn field_path(error: &GraphQlError) -> Option<FieldPath> {
+    let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
+    let path: FieldPath = names.take(PATH_MAX).map(str::to_owned).collect();
+    (!path.is_empty()).then_some(path)
 }
 
 fn failed_fields(errors: &[GraphQlError]) -> Vec<FieldPath> {
-    let path = |error: &GraphQlError| {
-        let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
-        let path: FieldPath = names.take(PATH_MAX).map(str::to_owned).collect();
-        (!path.is_empty()).then_some(path)
-    };
-    let mut paths: Vec<FieldPath> = errors.iter().map_while(path).collect();
+    let mut paths: Vec<FieldPath> = errors.iter().map_while(field_path).collect();
     if paths.len() != errors.len() {
         return Vec::new();
     }
@@ -320,9 +461,10 @@ pub(super) fn reason(answer: &ServiceAnswer) -> String {
         .ok()
         .and_then(|envelope| envelope.errors);
     let message = errors.and_then(|errors| errors.first().map(GraphQlError::summary));
-    match message {
-        Some(message) => message,
-        None => format!("it answered HTTP {} and no schema", answer.status.as_u16()),
+    match (message, moved(answer)) {
+        (Some(message), _) => message,
+        (None, Some(moved)) => format!("it answered HTTP {}: {moved}", answer.status.as_u16()),
+        (None, None) => format!("it answered HTTP {} and no schema", answer.status.as_u16()),
     }
 }
 

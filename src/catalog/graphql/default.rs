@@ -126,6 +126,60 @@ fn pruned(part: &Selection, paths: &[FieldPath], depth: usize) -> Option<Selecti
     }
 }
 
+/// The selection for a field without leaves of types that the schema does not declare, which may be
+/// none: those that `words` name in quotes, or all; none if there are no such leaves or nothing
+/// would be left.
+pub(super) fn without_undeclared(
+    schema: &ServiceSchema,
+    field: &Field,
+    selection: &[Selection],
+    words: Option<&str>,
+) -> Option<Vec<Selection>> {
+    if schema.undeclared.is_empty() {
+        return None;
+    }
+    let mut paths = Vec::new();
+    undeclared(schema, field.ty.inner_named_type(), selection, &mut Vec::new(), &mut paths);
+    if let Some(words) = words {
+        paths.retain(|path: &FieldPath| {
+            let name = path.last().map_or("", String::as_str);
+            [('"', '"'), ('`', '`'), ('\'', '\'')]
+                .iter()
+                .any(|(open, close)| words.contains(&format!("{open}{name}{close}")))
+        });
+    }
+    without(selection, &paths)
+}
+
+/// Adds the paths of leaves of undeclared types. As deep as a selection that was made here.
+fn undeclared(
+    schema: &ServiceSchema,
+    parent: &Name,
+    selection: &[Selection],
+    above: &mut FieldPath,
+    paths: &mut Vec<FieldPath>,
+) {
+    for part in selection {
+        match part {
+            Selection::Field(field) => {
+                let Some(known) = schema.field(parent, &field.name) else { continue };
+                let named = known.ty.inner_named_type();
+                above.push(field.name.to_string());
+                if schema.undeclared.contains(named) {
+                    paths.push(above.clone());
+                }
+                undeclared(schema, named, &field.selection_set, above, paths);
+                above.pop();
+            }
+            Selection::InlineFragment(fragment) => {
+                let parent = fragment.type_condition.as_ref().unwrap_or(parent);
+                undeclared(schema, parent, &fragment.selection_set, above, paths);
+            }
+            Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
 /// Objects below a value that are selected with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Below {

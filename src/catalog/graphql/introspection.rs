@@ -198,14 +198,16 @@ pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
             types.insert(named, TypeDef { description, kind });
         }
     }
-    Ok(ServiceSchema {
+    let mut schema = ServiceSchema {
         query: root(introspected.query_type),
         mutation: root(introspected.mutation_type),
         subscription: root(introspected.subscription_type),
         types,
         possible,
-        fault: None,
-    })
+        ..ServiceSchema::default()
+    };
+    schema.declare_scalars();
+    Ok(schema)
 }
 
 fn kind(introspected: IntrospectedType) -> Option<TypeKind> {

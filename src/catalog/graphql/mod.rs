@@ -177,6 +177,12 @@ impl GraphQlConnection {
                     )
                     .permanent(matches!(failure, ServiceFailure::Refused(_)))
             })?;
+            if answer.moved_to.is_some() {
+                let reason = answer::reason(&answer);
+                return Err(ConnectError::new(format!(
+                    "its schema could not be asked for: {reason}"
+                )));
+            }
             if matches!(answer.status.as_u16(), 401 | 403) {
                 let message =
                     format!("it answered HTTP {}: it needs authorization", answer.status.as_u16());
@@ -215,6 +221,7 @@ impl GraphQlConnection {
             headers,
             body: ServiceBody::Bytes { content_type: "application/json".to_owned(), bytes },
             idempotent,
+            keeps_method: true,
             answer_bytes_max,
             until: Until::End,
         };
@@ -265,30 +272,31 @@ impl GraphQlConnection {
         }
         let call = RootCall { tool, operation, field, args: &args };
         let Some(chosen) = chosen else {
-            return self.ask_usual(&call, tools::default_selection(schema, field)).await;
+            return self.ask_usual(&call, schema).await;
         };
         match self.ask(&call, chosen).await {
             Ok((answer, partial)) => {
-                Ok(answer.warned(partial.map(|partial| performed(tool, &partial))))
+                Ok(answer.warned(partial.map(|partial| partly(&call, &partial))))
             }
             Err(failed) => Err(failed.error),
         }
     }
 
-    /// Asks for the default fields. They were not the agent's choice, so a query of which only some
-    /// fail, as where a token may not see all of them, is asked again without those; a while later
-    /// they are tried again. A mutation is never repeated.
+    /// Asks for the default fields. They were not the agent's choice, so where some that fail take
+    /// the whole answer with them, a query is asked again without those. A field that the token may
+    /// not see is left out for a while, then tried again. A mutation is never repeated.
     async fn ask_usual(
         &self,
         call: &RootCall<'_>,
-        usual: Vec<Selection>,
+        schema: &ServiceSchema,
     ) -> Result<ToolResponse, UpstreamError> {
         let (tool, select) = (call.tool, tools::select_key(call.field));
+        let usual = tools::default_selection(schema, call.field);
         let known = tool.omitted_fields.paths();
         let less = default::without(&usual, &known);
         let known = if less.is_some() { known } else { Arc::default() };
         let first = less.unwrap_or(usual);
-        let failed = match self.ask(call, first.clone()).await {
+        let failed = match self.ask_declared(call, schema, &first).await {
             Ok((answer, None)) => {
                 return Ok(
                     answer.warned((!known.is_empty()).then(|| still_without(tool, &known, select)))
@@ -298,12 +306,12 @@ impl GraphQlConnection {
                 // Not a whole object: that it failed may say more of what was done than of who may
                 // see it.
                 let fields: Vec<FieldPath> = partial
-                    .fields
+                    .denied
                     .iter()
                     .filter(|path| default::is_leaf_at(&first, path))
                     .cloned()
                     .collect();
-                let mut text = performed(tool, &partial);
+                let mut text = partly(call, &partial);
                 if default::without(&first, &fields).is_some() {
                     tool.omitted_fields.add(&fields, tool.output_schema.as_ref(), select);
                     text.push_str(&format!(
@@ -316,20 +324,47 @@ impl GraphQlConnection {
             Err(failed) => failed,
         };
         // What a service says that nobody asked for is not kept.
-        let fields: Vec<FieldPath> = failed
-            .fields
-            .into_iter()
-            .filter(|path| default::without(&first, std::slice::from_ref(path)).is_some())
-            .collect();
+        let is_asked =
+            |path: &FieldPath| default::without(&first, std::slice::from_ref(path)).is_some();
+        let fields: Vec<FieldPath> = failed.fields.into_iter().filter(is_asked).collect();
+        let denied: Vec<FieldPath> = failed.denied.into_iter().filter(is_asked).collect();
         let less =
             default::without(&first, &fields).filter(|_| call.operation == OperationType::Query);
         let Some(less) = less else { return Err(failed.error) };
-        let (answer, _) = self.ask(call, less).await.map_err(|failed| failed.error)?;
-        tool.omitted_fields.add(&fields, tool.output_schema.as_ref(), select);
+        let (answer, partial) = self.ask(call, less).await.map_err(|failed| failed.error)?;
+        if !denied.is_empty() {
+            tool.omitted_fields.add(&denied, tool.output_schema.as_ref(), select);
+        }
         let path = &tool.path;
         tracing::info!(tool = %path, "`{path}` is answered without {} of its default fields, which \
             failed", fields.len());
-        Ok(answer.warned(Some(still_without(tool, &tool.omitted_fields.paths(), select))))
+        let without: Vec<FieldPath> = known.iter().cloned().chain(fields).collect();
+        let mut text = still_without(tool, &without, select);
+        if let Some(partial) = partial {
+            text.push_str(&format!("; {}", partly(call, &partial)));
+        }
+        Ok(answer.warned(Some(text)))
+    }
+
+    /// Asks for these fields. What the schema names without declaring it may be no scalar after
+    /// all: it is asked for no more once the service says so, before it did anything, of those that
+    /// its words name, or of any.
+    async fn ask_declared(
+        &self,
+        call: &RootCall<'_>,
+        schema: &ServiceSchema,
+        selection: &[Selection],
+    ) -> Result<(ToolResponse, Option<Partial>), Failed> {
+        let mut asked = self.ask(call, selection.to_vec()).await;
+        for names_them in [true, false] {
+            let Err(failed) = &asked else { break };
+            let words = names_them.then_some(failed.error.message.as_str());
+            let less = default::without_undeclared(schema, call.field, selection, words);
+            if let Some(less) = less.filter(|_| !failed.is_begun) {
+                asked = self.ask(call, less).await;
+            }
+        }
+        asked
     }
 
     async fn ask(
@@ -343,11 +378,8 @@ impl GraphQlConnection {
         });
         let is_query = call.operation == OperationType::Query;
         let answer = self.post(&call.tool.name, &body, is_query, answer::BODY_BYTES_MAX).await;
-        let mut answer = answer.map_err(|failure| Failed {
-            error: failure.into_upstream_error(call.tool),
-            is_stale: false,
-            fields: Vec::new(),
-        })?;
+        let mut answer =
+            answer.map_err(|failure| Failed::whole(failure.into_upstream_error(call.tool)))?;
         let permit = answer.permit.take();
         let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
             .map(|value| (ToolResponse { json: value.json, permit, warning: None }, value.partial));
@@ -366,13 +398,24 @@ struct RootCall<'a> {
     args: &'a JsonObject,
 }
 
-/// Warning about a mutation that was performed although some fields of its response failed.
-fn performed(tool: &Tool, partial: &Partial) -> String {
-    let path = &tool.path;
+/// Warning about a response of which only some failed.
+fn partly(call: &RootCall<'_>, partial: &Partial) -> String {
+    let path = &call.tool.path;
     tracing::info!(
-        tool = %path, "`{path}` was performed, {} fields of its answer failed", partial.fields.len()
+        tool = %path, "`{path}` is answered in part, {} fields of its answer failed",
+        partial.fields.len()
     );
-    format!("`{path}` was performed; of its answer these failed and are null: {}", partial.message)
+    let done = if call.operation == OperationType::Query {
+        "is answered in part"
+    } else {
+        "was performed"
+    };
+    match partial.fields.is_empty() {
+        true => format!("`{path}` {done}; the service says: {}", partial.message),
+        false => {
+            format!("`{path}` {done}; of its answer these failed and are null: {}", partial.message)
+        }
+    }
 }
 
 /// Warning about a response without some of the default fields.

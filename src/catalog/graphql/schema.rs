@@ -4,7 +4,7 @@
 //! Made from introspection or from the schema definition language; knows neither. Every name in it
 //! is a valid GraphQL name, so it can be written into a document as it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use apollo_compiler::{
     Name,
@@ -32,6 +32,8 @@ pub(super) struct ServiceSchema {
     pub(super) possible: BTreeMap<Name, Vec<Name>>,
     /// The first thing in it that makes no sense, if anything.
     pub(super) fault: Option<String>,
+    /// Types that it names and does not declare: scalars of the service's own, as far as is known.
+    pub(super) undeclared: BTreeSet<Name>,
 }
 
 /// One type.
@@ -107,6 +109,30 @@ impl TypeKind {
 }
 
 impl ServiceSchema {
+    /// Takes types of fields and arguments that are named and not declared for scalars of the
+    /// service's own.
+    pub(super) fn declare_scalars(&mut self) {
+        let mut named: BTreeSet<Name> = BTreeSet::new();
+        for def in self.types.values() {
+            let inputs = match &def.kind {
+                TypeKind::Input { fields, .. } => fields.as_slice(),
+                _ => &[],
+            };
+            let fields = def.kind.fields().iter();
+            named.extend(fields.clone().map(|field| field.ty.inner_named_type().clone()));
+            let arguments = fields.flat_map(|field| &field.args).chain(inputs);
+            named.extend(arguments.map(|argument| argument.ty.inner_named_type().clone()));
+        }
+        named.retain(|name| {
+            !is_built_in(name) && !name.starts_with("__") && !self.types.contains_key(name)
+        });
+        for name in &named {
+            let kind = TypeKind::Scalar { specified_by: None };
+            self.types.insert(name.clone(), TypeDef { description: "".into(), kind });
+        }
+        self.undeclared = named;
+    }
+
     /// The name of a root type, if the service has it.
     pub(super) fn root(&self, operation: OperationType) -> Option<&Name> {
         match operation {
@@ -145,8 +171,7 @@ impl ServiceSchema {
         )
     }
 
-    /// Returns true if values of the type are taken as they are. A type that the service does not
-    /// describe is neither.
+    /// Returns true if values of the type are taken as they are.
     pub(super) fn is_leaf(&self, name: &str) -> bool {
         is_built_in(name)
             || matches!(self.kind(name), Some(TypeKind::Scalar { .. } | TypeKind::Enum(_)))

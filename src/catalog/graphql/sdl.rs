@@ -51,6 +51,7 @@ pub(super) fn read(text: &str) -> Result<ServiceSchema, String> {
         out.types.insert(name.clone(), TypeDef { description, kind: kind(def) });
     }
     out.possible.values_mut().for_each(|names| names.sort());
+    out.declare_scalars();
     Ok(out)
 }
 

@@ -39,6 +39,8 @@ const FIELDS_BYTES_MAX: usize = 650;
 const DEFAULT_BYTES_MAX: usize = 160;
 /// Types that it names for a union or an interface.
 const MEMBERS_MAX: usize = 20;
+/// Undeclared types that the note names.
+const UNDECLARED_TOLD_MAX: usize = 12;
 /// Root types that become tools, with the first segment of their names.
 const ROOTS: [(OperationType, &str); 2] =
     [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
@@ -54,6 +56,21 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer,
     let bytes_max = (SCHEMAS_BYTES_MAX / count.clamp(1, TOOLS_MAX)).min(INPUT_BYTES_MAX);
     let mut notes: Vec<String> =
         schema.fault.iter().map(|fault| format!("its schema has a fault at {fault}")).collect();
+    if !schema.undeclared.is_empty() {
+        let mut names: Vec<String> = schema
+            .undeclared
+            .iter()
+            .take(UNDECLARED_TOLD_MAX)
+            .map(|name| format!("`{}`", cut(name, 60)))
+            .collect();
+        if schema.undeclared.len() > UNDECLARED_TOLD_MAX {
+            names.push(format!("{} more", schema.undeclared.len() - UNDECLARED_TOLD_MAX));
+        }
+        notes.push(format!(
+            "types that its schema does not declare are taken for scalars: {}",
+            names.join(", ")
+        ));
+    }
     let mut tools = Vec::with_capacity(count.min(TOOLS_MAX));
     let mut back = 0usize;
     let mut large = 0usize;
@@ -156,6 +173,7 @@ fn tool(
             ..Annotations::default()
         },
         fingerprint: None,
+        is_relaxed: false,
         operation: Some(if is_query { Operation::Query } else { Operation::Mutation }),
     })
 }

@@ -164,6 +164,7 @@ impl ServiceClient {
             headers: HeaderMap::new(),
             body: ServiceBody::None,
             idempotent: true,
+            keeps_method: false,
             answer_bytes_max: bytes_max,
             until: Until::End,
         };
@@ -290,7 +291,9 @@ impl ServiceClient {
 fn call_outcome(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOutcome> {
     match ended {
         Ok(answer) => Some(outcome_of_status(answer.status.as_u16())),
-        Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => Some(CallOutcome::Success),
+        Err(
+            ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_) | ServiceFailure::Encoding(_),
+        ) => Some(CallOutcome::Success),
         Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(CallOutcome::Timeout),
         Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(CallOutcome::Failure),
         // Not its fault.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{
-    HeaderMap, Method,
-    header::{ACCEPT, CONTENT_TYPE},
+    HeaderMap, HeaderValue, Method,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RANGE},
 };
 use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::{
+    body,
     failure::ServiceFailure,
     message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     redirect::{self, HOPS_MAX, Hop},
@@ -19,7 +20,10 @@ use crate::{
     base::text::cut,
     catalog::{
         credential::RequestCredential,
-        net::guard::{AddressPolicy, refusal},
+        net::{
+            encoding,
+            guard::{AddressPolicy, refusal},
+        },
         redact::Secrets,
         upstream::response::{LARGE_BYTES, ResponseLimits},
     },
@@ -80,7 +84,7 @@ pub(super) async fn perform(
         let answer = sent(target, client, request, &hop, is_home).await.map_err(astray)?;
         match redirect::next(
             &hop.url,
-            &hop.method,
+            (&hop.method, request.keeps_method),
             answer.status(),
             answer.headers(),
             target.addresses,
@@ -93,7 +97,7 @@ pub(super) async fn perform(
                     "it redirects to `{place}` for it, which answered HTTP {status}"
                 )));
             }
-            None => return read(answer, request, &hop.method, target).await,
+            None => return read(answer, request, &hop, target).await,
             Some(next) => {
                 is_home &= next.url.origin() == hop.url.origin();
                 is_done |= next.method != hop.method;
@@ -114,6 +118,11 @@ async fn sent(
 ) -> Result<reqwest::Response, ServiceFailure> {
     let (url, headers) = dressed(target, request, &hop.url, is_home)?;
     let body = if hop.with_body { &request.body } else { &ServiceBody::None };
+    let field = target.request_credential.and_then(RequestCredential::field);
+    let body = match field.filter(|_| is_home && hop.url.origin() == target.origin) {
+        Some(field) => &body::with_field(body, field)?,
+        None => body,
+    };
     let outgoing = client.request(hop.method.clone(), url).headers(headers);
     with_body(outgoing, body)?.send().await.map_err(of_send)
 }
@@ -132,6 +141,10 @@ fn dressed(
         return Ok((url, accept.into_iter().collect()));
     }
     let mut headers = request.headers.clone();
+    // A part of a file is one of its bytes; and what is compressed on the way may be kept back.
+    if headers.contains_key(RANGE) || request.until != Until::End {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     if url.origin() == target.origin {
         for (name, value) in target.headers {
             headers.insert(name, value.clone());
@@ -181,19 +194,21 @@ fn with_body(
 async fn read(
     mut answer: reqwest::Response,
     request: &ServiceRequest,
-    method: &Method,
+    hop: &Hop,
     target: &Target<'_>,
 ) -> Result<ServiceAnswer, ServiceFailure> {
     let status = answer.status();
     let headers = answer.headers().clone();
+    if let Some(why) = encoding::unreadable(&headers).filter(|_| hop.method != Method::HEAD) {
+        return Err(ServiceFailure::Encoding(refused_too(status, why)));
+    }
     let is_refusal = !status.is_success();
-    let bytes_max = if is_refusal {
-        request.answer_bytes_max.min(REFUSAL_BYTES_MAX)
-    } else {
-        request.answer_bytes_max
-    };
+    let kept_max = if is_refusal { REFUSAL_BYTES_MAX } else { usize::MAX };
+    let bytes_max = request.answer_bytes_max.min(kept_max);
     let is_whole = !is_refusal && request.until == Until::End;
-    let announced = answer.content_length().filter(|_| *method != Method::HEAD);
+    // Without a body there is nothing to decode, whatever the headers say.
+    let is_bare = hop.method == Method::HEAD || matches!(status.as_u16(), 204 | 205 | 304);
+    let announced = answer.content_length().filter(|_| !is_bare);
     if is_whole && announced.is_some_and(|announced| announced > bytes_max as u64) {
         return Err(ServiceFailure::TooLarge(bytes_max));
     }
@@ -201,6 +216,9 @@ async fn read(
     let mut reader = Reader::new(if is_refusal { Until::End } else { request.until });
     let (mut truncated, mut permit) = (false, None);
     loop {
+        if is_bare {
+            break;
+        }
         let silence_max = if permit.is_some() { LARGE_SILENCE_MAX } else { SILENCE_MAX };
         let silent_at = Instant::now() + silence_max;
         let chunk =
@@ -215,7 +233,7 @@ async fn read(
                 Err(_) if silent_at > target.deadline => return Err(ServiceFailure::Timeout),
                 Err(_) => return Err(ServiceFailure::Silent(silence_max.as_secs())),
             };
-        let Some(chunk) = chunk.map_err(of_send)? else { break };
+        let Some(chunk) = chunk.map_err(|error| of_body(error, status))? else { break };
         let space = bytes_max - body.len();
         let is_over = chunk.len() > space;
         if body.len() + chunk.len() > LARGE_BYTES && permit.is_none() {
@@ -239,7 +257,25 @@ async fn read(
     if truncated {
         target.secrets.strip_cut(&mut body);
     }
-    Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated, permit })
+    let moved_to = redirect::location(&hop.url, &headers).filter(|_| status.is_redirection());
+    Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated, permit, moved_to })
+}
+
+/// An error of an answer that had begun.
+fn of_body(error: reqwest::Error, status: http::StatusCode) -> ServiceFailure {
+    match encoding::broken(&error) {
+        Some(why) => ServiceFailure::Encoding(refused_too(status, why)),
+        None => of_send(error),
+    }
+}
+
+/// The reason, with the status where that is no success.
+fn refused_too(status: http::StatusCode, why: String) -> String {
+    if status.is_success() {
+        why
+    } else {
+        format!("it answered HTTP {}, and {why}", status.as_u16())
+    }
 }
 
 /// Counts lines or events as they come in; looks at each byte once.

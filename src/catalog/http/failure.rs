@@ -38,6 +38,10 @@ pub(in crate::catalog) enum ServiceFailure {
     /// The answer is larger than so many bytes.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// The answer is encoded in a way that is not read, or not as it says; the request was
+    /// answered.
+    #[error("{0}")]
+    Encoding(String),
     /// The credential could not be had; nothing was sent.
     #[error("its credential cannot be used: {0}")]
     Credential(String),
@@ -59,6 +63,9 @@ impl ServiceFailure {
             }
             Self::Astray(why) => {
                 error(Code::BadAnswer, format!("`{upstream}` gave no result: {why}; {unknown}"))
+            }
+            Self::Encoding(why) => {
+                error(Code::BadAnswer, format!("`{upstream}` cannot be read: {why}; {unknown}"))
             }
             Self::Credential(_) => {
                 error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}"))
@@ -94,6 +101,7 @@ impl ServiceFailure {
             Self::Astray(text) => Self::Astray(clean(text)),
             Self::Unreachable(text) => Self::Unreachable(clean(text)),
             Self::Lost(text) => Self::Lost(clean(text)),
+            Self::Encoding(text) => Self::Encoding(clean(text)),
             Self::Credential(text) => Self::Credential(clean(text)),
             other => other,
         }

@@ -18,6 +18,8 @@ pub(in crate::catalog) struct ServiceRequest {
     pub(in crate::catalog) body: ServiceBody,
     /// True if it may be sent again when no answer came.
     pub(in crate::catalog) idempotent: bool,
+    /// True if no redirect may make another method of it.
+    pub(in crate::catalog) keeps_method: bool,
     /// Most bytes of the answer's body.
     pub(in crate::catalog) answer_bytes_max: usize,
     /// Part of a stream to read.
@@ -77,4 +79,6 @@ pub(in crate::catalog) struct ServiceAnswer {
     pub(in crate::catalog) truncated: bool,
     /// Its place, where it is a large one.
     pub(in crate::catalog) permit: Option<MemoryPermit>,
+    /// Address that a redirect which is not followed leads to, without its query.
+    pub(in crate::catalog) moved_to: Option<String>,
 }

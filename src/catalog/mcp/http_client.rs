@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
 };
 use reqwest::RequestBuilder;
 use rmcp::{
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::catalog::{
     credential::{CredentialProvider, RequestCredential},
-    net::guard::refusal,
+    net::{encoding, guard::refusal},
 };
 
 /// Redirects of one request that are followed; same origin and same method only.
@@ -72,11 +72,16 @@ impl HttpTransport {
         if let Some(reserved) = RESERVED.into_iter().find(|name| headers.contains_key(*name)) {
             return Err(StreamableHttpError::ReservedHeaderConflict(reserved.to_owned()));
         }
+        // What is compressed on the way may be kept back, and an event is waited for.
+        let is_chosen = headers.contains_key(&ACCEPT_ENCODING);
+        let plain = (!is_chosen).then_some((ACCEPT_ENCODING, "identity"));
         let request = self
             .client
             .request(method, uri)
             .headers(headers.into_iter().collect())
             .header(ACCEPT, ACCEPTED);
+        let request =
+            plain.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         Ok(session.into_iter().fold(request, |request, session| request.header(SESSION, session)))
     }
 
@@ -130,6 +135,14 @@ impl HttpTransport {
 /// Wraps the reason why a credential cannot be used in the library's error type.
 fn unusable(why: String) -> Failure {
     StreamableHttpError::Auth(AuthError::CredentialStoreError(why))
+}
+
+/// The response, unless it is encoded in a way that is not read.
+fn readable(response: reqwest::Response) -> Result<reqwest::Response, Failure> {
+    match encoding::unreadable(response.headers()) {
+        None => Ok(response),
+        Some(why) => Err(StreamableHttpError::UnexpectedServerResponse(why.into())),
+    }
 }
 
 fn is_unauthorized(failure: &Failure) -> bool {
@@ -190,7 +203,8 @@ impl StreamableHttpClient for HttpTransport {
             let request = self.request(Method::POST, &uri, headers, session);
             let body = body.clone();
             async move {
-                let response = request?.header(CONTENT_TYPE, JSON).body(body).send().await?;
+                let response =
+                    readable(request?.header(CONTENT_TYPE, JSON).body(body).send().await?)?;
                 self.replies.of_post(response, message, session.is_some()).await
             }
         })
@@ -243,7 +257,7 @@ impl StreamableHttpClient for HttpTransport {
                 let request = last_event
                     .into_iter()
                     .fold(request?, |request, last| request.header(LAST_EVENT, last));
-                self.replies.of_get(request.send().await?)
+                self.replies.of_get(readable(request.send().await?)?)
             }
         })
         .await

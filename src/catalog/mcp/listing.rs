@@ -127,5 +127,6 @@ fn offered(tool: rmcp::model::Tool) -> OfferedTool {
         },
         operation: None,
         fingerprint: None,
+        is_relaxed: false,
     }
 }

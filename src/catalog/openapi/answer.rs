@@ -313,7 +313,16 @@ fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
             );
         }
         _ if status.is_redirection() => {
-            let _ = write!(message, " (it points elsewhere, and is not followed)");
+            let place = answer
+                .moved_to
+                .as_ref()
+                .map_or("elsewhere".to_owned(), |place| format!("to `{place}`"));
+            let _ = write!(
+                message,
+                " (it points {place}, and is not followed; if the service has moved, set its new \
+                address in the configuration: `upstreams.{}.base_url`)",
+                tool.upstream
+            );
         }
         _ => {}
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{catalog::http::config::HttpAccess, model::Document};
+use crate::{
+    catalog::http::config::HttpAccess,
+    model::{Document, OperationPattern},
+};
 
 /// A service with an OpenAPI description.
 #[derive(Debug, Clone)]
@@ -17,6 +20,10 @@ pub struct OpenApiConfig {
     pub server: Option<String>,
     /// Values for the variables of the description's server address.
     pub server_variables: BTreeMap<String, String>,
+    /// Operations that become tools; empty for all.
+    pub only: Vec<OperationPattern>,
+    /// Operations that do not become tools.
+    pub except: Vec<OperationPattern>,
     /// Access to its URL.
     pub access: HttpAccess,
 }

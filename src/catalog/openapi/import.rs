@@ -5,14 +5,17 @@
 //! the rest is left out and counted, and nothing grows beyond its limit.
 
 mod body;
+mod found;
 mod operation;
+mod parameters;
+mod template;
 
 use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Value;
 use url::Url;
 
-use self::operation::{Found, route};
+use self::found::{Found, route};
 use super::{
     document::{Document, text},
     names::{Named, names},
@@ -28,10 +31,14 @@ use crate::{
         tool::OfferedTool,
         upstream::{error::ConnectError, import_job::CancelToken},
     },
+    model::OperationPattern,
 };
 
-/// Operations that are taken from one description.
+/// Operations that are taken from one description; further ones are named, and left out unless the
+/// owner's filter leaves out others.
 pub(super) const OPERATIONS_MAX: usize = 10_000;
+/// Operations that are looked at.
+const FOUND_MAX: usize = 100_000;
 /// Bytes of schemas and descriptions that are taken from one description.
 pub(super) const OFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -51,11 +58,23 @@ pub(super) struct Imported {
     pub(super) note: Option<String>,
 }
 
-/// Operations that were left out, and the reason for the first.
+/// Operations that were left out, or things that were left out of operations, and the reason for
+/// the first.
 #[derive(Debug, Default)]
 struct LeftOut {
     count: usize,
     first: String,
+}
+
+/// What is told of a description that is not taken as it is written.
+#[derive(Debug, Default)]
+struct Remarks {
+    operations: LeftOut,
+    parameters: LeftOut,
+    /// Arguments that are not checked, since no value fits them as they are described.
+    impossible: LeftOut,
+    /// Operations that the owner's filter leaves out.
+    filtered: usize,
 }
 
 impl LeftOut {
@@ -111,19 +130,20 @@ pub(super) fn import(
     let root = read::parse(bytes, stop).map_err(|error| wrong(&error))?;
     let document = Document::new(root).map_err(|error| wrong(&error))?;
     let servers = Servers::new(&document, setting)?;
-    let mut left_out = LeftOut::default();
-    let found = operations(&document, &mut left_out);
+    let mut remarks = Remarks::default();
+    let found = operations(&document, &mut remarks.operations);
     let ids: Vec<Named<'_>> = found.iter().map(named).collect();
     let names = names(&ids);
     let schemas = Schemas::new(&document);
-    let security = security::Security::of(&document, &setting.owned);
+    let security = security::Security::of(&document, &setting.owned, setting.has_credential);
     let mut tools = Vec::with_capacity(found.len());
     let mut plans = HashMap::with_capacity(found.len());
     let mut bytes_left = OFFER_BYTES_MAX;
     let mut is_full = false;
     let mut elsewhere = Elsewhere::default();
-    stop.progress.begin(found.len());
-    for (found, name) in found.iter().zip(names) {
+    let chosen = chosen(&found, names, setting, &mut remarks);
+    stop.progress.begin(chosen.len());
+    for (found, name) in chosen {
         stop.progress.advance();
         stop.check().map_err(|error| wrong(&error))?;
         let target = servers.of(found.item, found.operation);
@@ -131,6 +151,7 @@ pub(super) fn import(
         if matches!(target, Target::NotChosen) {
             continue;
         }
+        let left_out = &mut remarks.operations;
         if is_full {
             left_out.count += 1;
             continue;
@@ -148,6 +169,9 @@ pub(super) fn import(
             }
             Ok(read) => {
                 bytes_left -= read.bytes;
+                let route = route(found);
+                read.left_out.iter().for_each(|why| remarks.parameters.add(&route, why));
+                read.impossible.iter().for_each(|place| remarks.impossible.add(&route, place));
                 plans.insert(name, Arc::new(read.plan));
                 tools.push(read.tool);
             }
@@ -155,12 +179,39 @@ pub(super) fn import(
         }
     }
     let needed = security.needed().filter(|_| !setting.has_credential);
-    let note = note(&left_out, &elsewhere, schemas.lost(), needed);
+    let note = note(&remarks, &elsewhere, schemas.lost(), needed);
     Ok(Imported { tools, plans, base: servers.base.clone(), note })
 }
 
+/// The operations that the owner's filter keeps, at most as many as are taken, with their names.
+fn chosen<'f, 'd>(
+    found: &'f [Found<'d>],
+    names: Vec<String>,
+    setting: &Setting,
+    remarks: &mut Remarks,
+) -> Vec<(&'f Found<'d>, String)> {
+    let mut chosen: Vec<(&Found<'_>, String)> = found.iter().zip(names).collect();
+    chosen.retain(|(found, name)| {
+        let is_among = |patterns: &[OperationPattern]| {
+            patterns.iter().any(|pattern| pattern.matches(found.method, found.path, name))
+        };
+        let keeps =
+            (setting.only.is_empty() || is_among(&setting.only)) && !is_among(&setting.except);
+        remarks.filtered += usize::from(!keeps);
+        keeps
+    });
+    for (found, _) in chosen.drain(chosen.len().min(OPERATIONS_MAX)..) {
+        let why = format!(
+            "there are more than {OPERATIONS_MAX}; choose which with `only` or `except` in its \
+            configuration"
+        );
+        remarks.operations.add(&route(found), &why);
+    }
+    chosen
+}
+
 fn note(
-    left_out: &LeftOut,
+    remarks: &Remarks,
     elsewhere: &Elsewhere,
     lost: usize,
     needed: Option<&str>,
@@ -172,9 +223,20 @@ fn note(
             cut(needed, 300)
         ));
     }
-    if left_out.count > 0 {
-        parts
-            .push(format!("operations left out: {}, the first {}", left_out.count, left_out.first));
+    for (what, left_out) in [
+        ("operations left out", &remarks.operations),
+        ("parameters left out", &remarks.parameters),
+        (
+            "arguments that are not checked, because their schema admits nothing",
+            &remarks.impossible,
+        ),
+    ] {
+        if left_out.count > 0 {
+            parts.push(format!("{what}: {}, the first {}", left_out.count, left_out.first));
+        }
+    }
+    if remarks.filtered > 0 {
+        parts.push(format!("operations left out by `only` or `except`: {}", remarks.filtered));
     }
     if elsewhere.not_chosen > 0 {
         parts.push(format!(
@@ -214,10 +276,10 @@ fn operations<'d>(document: &'d Document, left_out: &mut LeftOut) -> Vec<Found<'
         };
         for method in METHODS {
             let Some(operation) = item.get(method) else { continue };
-            let full = found.len() == OPERATIONS_MAX;
+            let full = found.len() == FOUND_MAX;
             match operation.as_object() {
                 Some(operation) if !full => found.push(Found { method, path, item, operation }),
-                Some(_) => left_out.add(path, &format!("there are more than {OPERATIONS_MAX}")),
+                Some(_) => left_out.add(path, &format!("there are more than {FOUND_MAX}")),
                 None => left_out.add(path, &format!("`{method}` is not an object")),
             }
         }

@@ -20,6 +20,7 @@ mod servers;
 mod source;
 mod style;
 mod swagger;
+mod words;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -49,7 +50,7 @@ use super::{
 };
 use crate::{
     base::memory,
-    model::{Document, JsonObject},
+    model::{Document, JsonObject, OperationPattern},
 };
 
 /// A service with an OpenAPI description.
@@ -71,8 +72,16 @@ impl Upstream for OpenApi {
     }
 
     fn origin(&self) -> String {
-        let OpenApiConfig { spec, base_url, server, server_variables, access: _ } = &self.config;
-        format!("{spec:?}\0{base_url:?}\0{server:?}\0{server_variables:?}")
+        let OpenApiConfig { spec, base_url, server, server_variables, only, except, access: _ } =
+            &self.config;
+        let patterns = |all: &[OperationPattern]| {
+            all.iter().map(OperationPattern::as_str).collect::<Vec<_>>().join("\0")
+        };
+        let filter = match only.is_empty() && except.is_empty() {
+            true => String::new(),
+            false => format!("\0{}\0\0{}", patterns(only), patterns(except)),
+        };
+        format!("{spec:?}\0{base_url:?}\0{server:?}\0{server_variables:?}{filter}")
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
@@ -124,13 +133,15 @@ impl OpenApi {
                 KeyPlace::Header => "header",
                 KeyPlace::Query => "query",
                 KeyPlace::Cookie => "cookie",
+                KeyPlace::Field => "field",
             };
             owned.push((place.to_owned(), name.clone()));
         }
         let has_credential = self.has_credential();
         let (server, variables) =
             (self.config.server.clone(), self.config.server_variables.clone());
-        Ok(Setting { base, spec, server, variables, owned, has_credential })
+        let (only, except) = (self.config.only.clone(), self.config.except.clone());
+        Ok(Setting { base, spec, server, variables, only, except, owned, has_credential })
     }
 
     fn has_credential(&self) -> bool {

@@ -214,7 +214,7 @@ fn version(path: &str) -> Option<String> {
 }
 
 /// Words in lower case: split where something else than letters and digits stands, and at humps.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut word = String::new();
     let mut previous: Option<char> = None;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use http::Method;
+use serde_json::Value;
 use url::Url;
 
 use super::style::Spelling;
@@ -11,6 +12,10 @@ use crate::base::digest::sha256;
 
 /// The argument that carries a request's body.
 pub(super) const BODY: &str = "body";
+
+/// The argument that chooses the media type of a body that may have several; no description uses
+/// such a name.
+pub(super) const CONTENT_TYPE: &str = "$contentType";
 
 /// The argument that asks for status and headers with the answer; no description uses such a name.
 pub(super) const RESPONSE: &str = "$response";
@@ -114,12 +119,84 @@ pub(super) struct Parameter {
     pub(super) json: bool,
 }
 
-/// Body of a request.
+/// Body of a request: the ways to write it, the usual one first. There is at least one.
 #[derive(Debug)]
 pub(super) struct Body {
+    pub(super) ways: Vec<MediaForm>,
+}
+
+/// One way to write a body.
+#[derive(Debug)]
+pub(super) struct MediaForm {
     /// Media type as the document writes it; none for a wildcard, where the value must name one.
     pub(super) content_type: Option<String>,
     pub(super) form: Form,
+    /// Shapes of values that are written in this way.
+    pub(super) shapes: Shapes,
+    /// Fields of a JSON object, where there are several ways.
+    pub(super) known: Known,
+}
+
+/// Fields of an object, as far as the description says.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) required: Box<[String]>,
+    pub(super) names: Box<[String]>,
+}
+
+impl Known {
+    /// How many fields of a value tell against these: such as are missing, and such as are unknown.
+    pub(super) fn faults(&self, value: &Value) -> usize {
+        let Value::Object(fields) = value else { return 0 };
+        let missing = self.required.iter().filter(|name| !fields.contains_key(*name)).count();
+        let unknown = match self.names.is_empty() {
+            true => 0,
+            false => fields.keys().filter(|name| !self.names.contains(name)).count(),
+        };
+        missing + unknown
+    }
+}
+
+/// Shapes of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shapes {
+    pub(super) object: bool,
+    pub(super) list: bool,
+    /// Texts, numbers, booleans and null.
+    pub(super) plain: bool,
+}
+
+impl Shapes {
+    pub(super) const ALL: Self = Self { object: true, list: true, plain: true };
+    pub(super) const NONE: Self = Self { object: false, list: false, plain: false };
+    pub(super) const OBJECT: Self = Self { object: true, ..Self::NONE };
+    pub(super) const LIST: Self = Self { list: true, ..Self::NONE };
+    pub(super) const PLAIN: Self = Self { plain: true, ..Self::NONE };
+
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            object: self.object || other.object,
+            list: self.list || other.list,
+            plain: self.plain || other.plain,
+        }
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            object: self.object && other.object,
+            list: self.list && other.list,
+            plain: self.plain && other.plain,
+        }
+    }
+
+    /// Returns true if a value has one of the shapes.
+    pub(super) fn has(self, value: &Value) -> bool {
+        match value {
+            Value::Object(_) => self.object,
+            Value::Array(_) => self.list,
+            _ => self.plain,
+        }
+    }
 }
 
 /// Encoding of the argument `body`.

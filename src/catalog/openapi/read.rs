@@ -1,6 +1,8 @@
 //! Parses a document, JSON or YAML, bounded in bytes, nodes and depth while it is read, not
 //! afterwards.
 
+mod repair;
+
 use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -78,7 +80,20 @@ pub(super) fn parse(bytes: &[u8], stop: &CancelToken) -> Result<Value, Unreadabl
     }
 }
 
+/// Reads JSON; where it is not quite JSON, once more as it was meant.
 fn json(text: &str, node: Node<'_>) -> Result<Value, Unreadable> {
+    let nodes_left = node.nodes_left.get();
+    strict(text, node).or_else(|error| match repair::repaired(text) {
+        Some(repaired) => {
+            node.nodes_left.set(nodes_left);
+            // What is still wrong is told as it stands in the document.
+            strict(&repaired, node).map_err(|_| error)
+        }
+        None => Err(error),
+    })
+}
+
+fn strict(text: &str, node: Node<'_>) -> Result<Value, Unreadable> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read =
         node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));

@@ -12,7 +12,9 @@ use url::Url;
 
 use super::{
     media::is_concrete,
-    plan::{BODY, Body, Form, Parameter, Part, Place, Plan, RESPONSE, Stream},
+    plan::{
+        BODY, Body, CONTENT_TYPE, Form, MediaForm, Parameter, Part, Place, Plan, RESPONSE, Stream,
+    },
     style::{Spelling, Style, encoded, text},
 };
 use crate::{
@@ -45,14 +47,20 @@ pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceReque
     })?;
     let with_response = args.shift_remove(RESPONSE) == Some(Value::Bool(true));
     let body = args.shift_remove(BODY).filter(|_| plan.body.is_some());
+    let chosen = args.shift_remove(CONTENT_TYPE).filter(|_| plan.body.is_some());
     let url = address(plan, base, &args)?;
     let mut headers = headers(plan, &args)?;
     if let Ok(accept) = HeaderValue::from_str(&plan.accept) {
         headers.insert(header::ACCEPT, accept);
     }
     let body = match (&plan.body, body) {
-        (Some(how), Some(value)) if !value.is_null() || matches!(how.form, Form::Json) => {
-            written(how, value)?
+        (Some(body), Some(value)) => {
+            let way = way(body, &value, chosen.as_ref().and_then(Value::as_str))?;
+            if value.is_null() && !matches!(way.form, Form::Json) {
+                ServiceBody::None
+            } else {
+                written(way, value)?
+            }
         }
         _ => ServiceBody::None,
     };
@@ -68,8 +76,16 @@ pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceReque
     let method = plan.method.clone();
     // What is cut off anyway is not read for long.
     let answer_bytes_max = if matches!(until, Until::End) { ANSWER_BYTES_MAX } else { LARGE_BYTES };
-    let request =
-        ServiceRequest { method, url, headers, body, idempotent, answer_bytes_max, until };
+    let request = ServiceRequest {
+        method,
+        url,
+        headers,
+        body,
+        idempotent,
+        keeps_method: false,
+        answer_bytes_max,
+        until,
+    };
     Ok((request, with_response))
 }
 
@@ -175,7 +191,67 @@ fn headers(plan: &Plan, args: &JsonObject) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn written(how: &Body, value: Value) -> Result<ServiceBody, String> {
+/// The way to write a body: the chosen one, else the first that fits the value. A text is sent as
+/// something else than JSON only where that is all there is, or it was chosen: it may be a slip.
+fn way<'p>(body: &'p Body, value: &Value, chosen: Option<&str>) -> Result<&'p MediaForm, String> {
+    let types = || {
+        let types = body.ways.iter().filter_map(|way| way.content_type.as_deref());
+        types.map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(chosen) = chosen {
+        let is_it = |way: &&MediaForm| {
+            way.content_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(chosen))
+        };
+        return body.ways.iter().find(is_it).ok_or_else(|| {
+            format!("field `{CONTENT_TYPE}` is {:?}; allowed: {}", cut(chosen, 80), types())
+        });
+    }
+    let [usual, others @ ..] = body.ways.as_slice() else {
+        return Err(format!("field `{BODY}` has no media type"));
+    };
+    if others.is_empty() {
+        return Ok(usual);
+    }
+    let is_of_fields =
+        |way: &&MediaForm| !matches!(way.form, Form::Text | Form::Binary) && way.shapes.has(value);
+    let holds_file = |way: &&MediaForm| match (&way.form, value) {
+        (Form::Multipart { files, .. }, Value::Object(fields)) => {
+            files.iter().any(|name| fields.get(name).is_some_and(is_file))
+        }
+        _ => false,
+    };
+    let has_fields = body.ways.iter().any(|way| !matches!(way.form, Form::Text | Form::Binary));
+    let fitting = body
+        .ways
+        .iter()
+        .find(holds_file)
+        // The first of those that fit equally well.
+        .or_else(|| body.ways.iter().filter(is_of_fields).min_by_key(|way| way.known.faults(value)))
+        .or_else(|| body.ways.iter().find(|way| !has_fields && way.shapes.has(value)));
+    fitting.ok_or_else(|| {
+        let shape = match value {
+            Value::Object(_) => "an object",
+            Value::Array(_) => "an array",
+            Value::String(_) => "a string",
+            _ => "a plain value",
+        };
+        format!(
+            "field `{BODY}` is {shape}, which is sent in none of its media types unless \
+            `{CONTENT_TYPE}` chooses one: {}",
+            types()
+        )
+    })
+}
+
+/// Returns true if a value is a file, or a list of files.
+fn is_file(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.first().is_some_and(is_file),
+        value => ["base64", "text"].iter().any(|key| value.get(key).is_some_and(Value::is_string)),
+    }
+}
+
+fn written(how: &MediaForm, value: Value) -> Result<ServiceBody, String> {
     let bytes = |kind: &str, bytes: Vec<u8>| ServiceBody::Bytes {
         content_type: kind.to_owned(),
         bytes: bytes.into(),

@@ -15,7 +15,10 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::document::{Dialect, Document, flag};
-use crate::{base::text::cut, catalog::schema::checker::compile};
+use crate::{
+    base::text::cut,
+    catalog::schema::{checker::compile, lenient::OPTIONAL},
+};
 
 /// Values of a referenced schema up to which it is inlined, everything that it references included.
 const INLINE_NODES_MAX: usize = 24;
@@ -335,6 +338,10 @@ impl<'s, 'd> Builder<'s, 'd> {
             self.spend(words.len().min(self.detail.words))?;
             out.insert("description".to_owned(), cut(words, self.detail.words).into());
         }
+        if self.direction == Direction::Request && holder.contains_key("default") {
+            self.spend(OPTIONAL.len() + 8)?;
+            out.insert(OPTIONAL.to_owned(), Value::Bool(true));
+        }
         let says_more = holder.keys().any(|key| {
             !is_word(key) && !matches!(key.as_str(), "$ref" | "nullable") && !key.starts_with("x-")
         });
@@ -402,10 +409,14 @@ fn nullable(schema: Value) -> Value {
         }
         return Value::Object(map);
     }
-    let description = map.shift_remove("description");
+    // What is said of the place and not of its value stays outside.
+    let of_place: Vec<(&str, Value)> = ["description", "default", OPTIONAL]
+        .into_iter()
+        .filter_map(|key| Some((key, map.shift_remove(key)?)))
+        .collect();
     let mut out = json!({"anyOf": [Value::Object(map), {"type": "null"}]});
-    if let Some(description) = description {
-        out["description"] = description;
+    for (key, value) in of_place {
+        out[key] = value;
     }
     out
 }

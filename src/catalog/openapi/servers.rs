@@ -10,7 +10,7 @@ use super::{
     document::{Document, text},
     read::METHODS,
 };
-use crate::{base::text::cut, catalog::upstream::error::ConnectError};
+use crate::{base::text::cut, catalog::upstream::error::ConnectError, model::OperationPattern};
 
 /// Longest address of a server, in bytes.
 const ADDRESS_BYTES_MAX: usize = 2_000;
@@ -30,6 +30,10 @@ pub(super) struct Setting {
     pub(super) server: Option<String>,
     /// `server_variables`.
     pub(super) variables: BTreeMap<String, String>,
+    /// `only`.
+    pub(super) only: Vec<OperationPattern>,
+    /// `except`.
+    pub(super) except: Vec<OperationPattern>,
     /// Places and names of parameters that the owner fills in: they are not a caller's.
     pub(super) owned: Vec<(String, String)>,
     /// True if the owner configured something that identifies Airlock.
@@ -122,10 +126,21 @@ impl<'a> Servers<'a> {
                 }
                 Ok(servers(base.clone(), Some(base)))
             }
-            (None, Err(reason)) => Err(ConnectError::new(format!(
-                "its OpenAPI document does not say where it is: {reason}"
-            ))
-            .hint("say so with `base_url` in its configuration")),
+            (None, Err(reason)) => {
+                let error = ConnectError::new(format!(
+                    "its OpenAPI document does not say where it is: {reason}"
+                ));
+                // Which of the others is meant is the owner's to say: it may be one for trials.
+                let others = absolute(listed, variables);
+                Err(match others.is_empty() {
+                    true => error.hint("say so with `base_url` in its configuration"),
+                    false => error.hint(format!(
+                        "say so with `base_url` in its configuration, or choose another of its \
+                        servers: {}",
+                        others.join(", or ")
+                    )),
+                })
+            }
         }
     }
 
@@ -160,6 +175,16 @@ impl<'a> Servers<'a> {
         }
         Target::Elsewhere { origin: own.origin().ascii_serialization(), server: written.to_owned() }
     }
+}
+
+/// The servers that can be called as they are written, each as the owner chooses it.
+fn absolute(listed: Option<&Value>, given: &BTreeMap<String, String>) -> Vec<String> {
+    let servers = listed.and_then(Value::as_array).into_iter().flatten();
+    let usable = servers
+        .filter_map(Value::as_object)
+        .filter(|server| address(server, None, given).is_ok())
+        .filter_map(|server| text(server, "url"));
+    usable.take(SERVERS_TOLD_MAX).map(|url| format!("`server = {:?}`", cut(url, 200))).collect()
 }
 
 fn has_any(servers: &Value) -> bool {
@@ -293,6 +318,8 @@ fn value_of(
 fn relative(address: &str, spec: Option<&Url>) -> Result<Url, String> {
     let parsed = match spec {
         Some(spec) => spec.join(address),
+        // A file is read over no scheme that a host without one could take over.
+        None if address.starts_with("//") => Url::parse(&format!("https:{address}")),
         None => Url::parse(address),
     };
     let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();

@@ -26,6 +26,9 @@ const ENCODED_BUT_RESERVED: &AsciiSet = &ENCODED
     .remove(b',')
     .remove(b';')
     .remove(b'=');
+/// The same in a path, where a question mark would begin the query, and some servers cut segments
+/// at `;`.
+const ENCODED_BUT_RESERVED_IN_PATH: &AsciiSet = &ENCODED_BUT_RESERVED.add(b'?').add(b';');
 /// Deepest nesting of a `deepObject`; what is deeper is written as JSON.
 const DEEP_MAX: usize = 8;
 
@@ -89,7 +92,11 @@ pub(super) fn encoded(text: &str) -> String {
 
 impl Spelling {
     fn value(self, value: &Value) -> String {
-        let set = if self.reserved { ENCODED_BUT_RESERVED } else { ENCODED };
+        let set = match self.style {
+            _ if !self.reserved => ENCODED,
+            Style::Simple | Style::Label | Style::Matrix => ENCODED_BUT_RESERVED_IN_PATH,
+            _ => ENCODED_BUT_RESERVED,
+        };
         utf8_percent_encode(&text(value), set).to_string()
     }
 

@@ -1,5 +1,7 @@
 //! Swagger 2.0 written as OpenAPI 3.0. Only what is read afterwards is carried over.
 
+mod references;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -43,7 +45,9 @@ const DEPTH_MAX: usize = 110;
 /// may. Parts that several operations or media types share are kept once under `components` and
 /// referenced.
 pub(super) fn converted(mut root: Value) -> Option<Value> {
-    rewrite(&mut root, 0);
+    let unusual = references::unusual(&root);
+    rewrite(&mut root, &unusual, 0);
+    let aside = references::targets(&root, &unusual)?;
     let Value::Object(mut old) = root else { return Some(root) };
     let definitions = old.shift_remove("definitions");
     let old = old;
@@ -51,10 +55,11 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
     let produces = strings(old.get("produces"));
     let empty = Map::new();
     let shared = old.get("parameters").and_then(Value::as_object).unwrap_or(&empty);
+    let shared = Shared { parameters: shared, aside: &aside };
     let pool = Pool::default();
     let mut paths = Map::new();
     for (path, item) in old.get("paths").and_then(Value::as_object).into_iter().flatten() {
-        let Some(item) = item.as_object() else { continue };
+        let Some(item) = shared.target(item).as_object() else { continue };
         let mut new = Map::new();
         let common = parameters(item, shared);
         for method in METHODS {
@@ -71,7 +76,8 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
                 own => own,
             };
             let media = (&media("consumes", &consumes)[..], &media("produces", &produces)[..]);
-            new.insert(method.to_owned(), converted_operation(operation, &all, media, &pool));
+            let operation = converted_operation(operation, &all, media, (shared, &pool));
+            new.insert(method.to_owned(), operation);
             if pool.is_full() {
                 return None;
             }
@@ -85,6 +91,7 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
     let pooled = pool.schemas.into_inner();
     if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
         schemas.extend(pooled);
+        schemas.extend(aside.clone());
     }
     if let Some(Value::Object(definitions)) = definitions {
         match components.get_mut("schemas").and_then(Value::as_object_mut) {
@@ -148,15 +155,32 @@ impl<'a> Pool<'a> {
     }
 }
 
+/// What references of Swagger lead to.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    parameters: &'a Map<String, Value>,
+    /// What unusual references lead to, by the name that they have now.
+    aside: &'a Map<String, Value>,
+}
+
+impl<'a> Shared<'a> {
+    /// The value, or what an unusual reference in its place leads to.
+    fn target(self, value: &'a Value) -> &'a Value {
+        let reference = value.get("$ref").and_then(Value::as_str);
+        let name = reference.and_then(|reference| reference.strip_prefix("#/components/schemas/"));
+        name.and_then(|name| self.aside.get(name)).unwrap_or(value)
+    }
+}
+
 /// Parts that operations share by reference.
 fn components<'a>(
     old: &'a Map<String, Value>,
-    shared: &'a Map<String, Value>,
+    shared: Shared<'a>,
     (consumes, produces): (&[String], &[String]),
     pool: &Pool<'a>,
 ) -> Map<String, Value> {
     let (mut schemas, mut parameters, mut bodies) = (Map::new(), Map::new(), Map::new());
-    for (name, parameter) in shared {
+    for (name, parameter) in shared.parameters {
         match place(parameter) {
             "body" => drop(bodies.insert(name.clone(), converted_body(parameter, consumes, pool))),
             "formData" => drop(schemas.insert(field_name(name), schema_of(parameter))),
@@ -165,7 +189,9 @@ fn components<'a>(
     }
     let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
     let responses: Map<String, Value> = responses
-        .map(|(name, response)| (name.clone(), converted_response(response, produces, pool)))
+        .map(|(name, response)| {
+            (name.clone(), converted_response(shared.target(response), produces, pool))
+        })
         .collect();
     let parts = [
         ("schemas", schemas),
@@ -198,14 +224,17 @@ fn strings(value: Option<&Value>) -> Vec<String> {
 }
 
 /// References lead to where things are in 3.0, and keywords have the names they have there.
-fn rewrite(value: &mut Value, depth: usize) {
+fn rewrite(value: &mut Value, unusual: &HashMap<String, String>, depth: usize) {
     if depth > DEPTH_MAX {
         return;
     }
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, depth + 1)),
+        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, unusual, depth + 1)),
         Value::Object(map) => {
             if let Some(Value::String(reference)) = map.get_mut("$ref") {
+                if let Some(now) = unusual.get(reference) {
+                    now.clone_into(reference);
+                }
                 for (old, new) in [
                     ("#/definitions/", "#/components/schemas/"),
                     ("#/responses/", "#/components/responses/"),
@@ -222,7 +251,7 @@ fn rewrite(value: &mut Value, depth: usize) {
             if map.get("x-nullable") == Some(&Value::Bool(true)) {
                 map.insert("nullable".to_owned(), Value::Bool(true));
             }
-            map.values_mut().for_each(|item| rewrite(item, depth + 1));
+            map.values_mut().for_each(|item| rewrite(item, unusual, depth + 1));
         }
         _ => {}
     }
@@ -248,20 +277,17 @@ struct Parameter<'a> {
     shared_as: Option<&'a str>,
 }
 
-fn parameters<'a>(
-    holder: &'a Map<String, Value>,
-    shared: &'a Map<String, Value>,
-) -> Vec<Parameter<'a>> {
+fn parameters<'a>(holder: &'a Map<String, Value>, shared: Shared<'a>) -> Vec<Parameter<'a>> {
     let listed = holder.get("parameters").and_then(Value::as_array).into_iter().flatten();
     let resolved = |written: &'a Value| {
         let name = written
             .get("$ref")
             .and_then(Value::as_str)
             .and_then(|reference| reference.strip_prefix("#/parameters/"));
-        let found = name.and_then(|name| Some((name, shared.get(name)?)));
+        let found = name.and_then(|name| Some((name, shared.parameters.get(name)?)));
         match found {
             Some((name, written)) => Parameter { written, shared_as: Some(name) },
-            None => Parameter { written, shared_as: None },
+            None => Parameter { written: shared.target(written), shared_as: None },
         }
     };
     listed.map(resolved).collect()
@@ -277,7 +303,7 @@ fn converted_operation<'a>(
     old: &'a Map<String, Value>,
     parameters: &[Parameter<'a>],
     (consumes, produces): (&[String], &[String]),
-    pool: &Pool<'a>,
+    (shared, pool): (Shared<'a>, &Pool<'a>),
 ) -> Value {
     let mut new: Map<String, Value> =
         ["operationId", "tags", "summary", "description", "deprecated", "security"]
@@ -308,7 +334,9 @@ fn converted_operation<'a>(
     }
     let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
     let responses: Map<String, Value> = responses
-        .map(|(status, response)| (status.clone(), converted_response(response, produces, pool)))
+        .map(|(status, response)| {
+            (status.clone(), converted_response(shared.target(response), produces, pool))
+        })
         .collect();
     new.insert("responses".to_owned(), Value::Object(responses));
     Value::Object(new)

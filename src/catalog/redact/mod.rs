@@ -164,6 +164,7 @@ impl Secrets {
             annotations: offered.annotations,
             operation: offered.operation,
             fingerprint: offered.fingerprint,
+            is_relaxed: offered.is_relaxed,
         }
     }
 

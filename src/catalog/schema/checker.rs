@@ -5,7 +5,10 @@ use std::fmt;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-use super::cost::{self, ValidationCost};
+use super::{
+    cost::{self, ValidationCost},
+    lenient,
+};
 
 /// Size limit of one compiled pattern of a schema, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
@@ -24,9 +27,10 @@ impl fmt::Debug for Checker {
 
 impl Checker {
     /// Compiles a schema, which is untrusted: it fetches nothing, no pattern can run for long or
-    /// grow large, and one of which the work has no bound is not compiled. Takes milliseconds for
-    /// each 10 KiB.
+    /// grow large, and one of which the work has no bound is not compiled. A value may fit several
+    /// forms of a `oneOf`. Takes milliseconds for each 10 KiB.
     pub(in crate::catalog) fn of(schema: &Value) -> Result<Self, String> {
+        let schema = &lenient::any_of_for_one_of(schema);
         let work = ValidationCost::of(schema)?;
         let validator = compile(schema, work.patterns).map_err(|error| error.to_string())?;
         Ok(Self { validator, work })

@@ -6,5 +6,6 @@ pub(super) mod cost;
 pub(super) mod example;
 pub(super) mod inferred;
 pub(super) mod jsdoc;
+pub(super) mod lenient;
 pub(super) mod reference;
 pub(super) mod typescript;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::omitted_fields::OmittedFields;
-use super::schema::{checker::Checker, inferred::InferredSchema};
+use super::schema::{checker::Checker, inferred::InferredSchema, lenient};
 use crate::{
     base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
     model::{Annotations, HostFunction, JsonObject, Operation, Schema},
@@ -55,6 +55,8 @@ pub(super) struct OfferedTool {
     pub operation: Option<Operation>,
     /// Identity of the operation behind it, if its name may come to mean another one.
     pub fingerprint: Option<String>,
+    /// True if its upstream has read the schema of the arguments as the service means it.
+    pub is_relaxed: bool,
 }
 
 /// A tool as it comes back from where it was kept: everything that was worked out when it was
@@ -153,7 +155,7 @@ pub struct Tool {
     pub title: Option<String>,
     /// Description of its purpose, at most 8 KiB.
     pub description: String,
-    /// JSON Schema of the arguments; what calls are checked against.
+    /// JSON Schema of the arguments as the service means it; what calls are checked against.
     pub input_schema: Schema,
     /// JSON Schema of the result, where the upstream gives one.
     pub output_schema: Option<Schema>,
@@ -175,6 +177,9 @@ pub struct Tool {
     pub(super) omitted_fields: OmittedFields,
     /// Words of its arguments, for search.
     pub(super) arguments: ArgumentWords,
+    /// Places of its arguments that no value fits as its upstream describes them, when it was taken
+    /// in; they are not checked.
+    pub(super) impossible: Vec<String>,
     /// Its call in one line, once somebody asked.
     pub(super) hint: Mutex<Option<Hint>>,
     checker: OnceLock<Option<Checker>>,
@@ -185,12 +190,13 @@ pub struct Tool {
 impl Tool {
     /// Takes an offered tool into the catalog, or says why not.
     pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
-        let input = Value::Object(offered.input_schema);
+        let mut input = Value::Object(offered.input_schema);
         let output = offered.output_schema.map(Value::Object);
         let schema_hash = sha256_of_json(&serde_json::json!({
             "name": offered.name, "description": offered.description, "input": input,
             "output": output,
         }));
+        let impossible = if offered.is_relaxed { Vec::new() } else { lenient::relax(&mut input) };
         let arguments = ArgumentWords::of(&input);
         let taken = |schema: &Value| {
             Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()))
@@ -207,7 +213,7 @@ impl Tool {
             arguments,
             schema_hash,
         };
-        Self::readmit(upstream, cached)
+        Ok(Self { impossible, ..Self::readmit(upstream, cached)? })
     }
 
     /// Admits a tool that was admitted before.
@@ -240,6 +246,7 @@ impl Tool {
             observed: Arc::default(),
             omitted_fields: OmittedFields::default(),
             arguments: cached.arguments,
+            impossible: Vec::new(),
             hint: Mutex::default(),
             checker: OnceLock::new(),
             unchecked_logged: AtomicBool::new(false),
@@ -259,6 +266,7 @@ impl Tool {
             description: function.description.to_owned(),
             schema_bytes: 0,
             arguments: ArgumentWords::of(&input),
+            impossible: Vec::new(),
             input_schema: Schema::new(&input).expect("the schema of a struct is flat"),
             output_schema: output,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },

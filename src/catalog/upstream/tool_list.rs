@@ -116,12 +116,14 @@ impl ToolList {
                 panicked; they stay as they were", self.name);
             return Some("its tools could not be taken in; they are as they were".to_owned());
         };
-        let mut note = note;
+        let mut notes: Vec<String> = note.into_iter().collect();
         if let Some(first) = left_out.first() {
             let text = format!("tools left out: {}, the first because {first}", left_out.len());
             tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
-            note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
+            notes.push(text);
         }
+        notes.extend(of_impossible(&tools));
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         self.registry.replace(&self.name, tools.clone()).await;
         if self.kept.is_some() {
             self.unwritten(|unwritten| unwritten.tools = Some(tools));
@@ -171,6 +173,18 @@ fn origin(upstream: &dyn Upstream) -> String {
     digest.update([0]);
     digest.update(upstream.origin());
     hex::encode(digest.finalize())
+}
+
+/// Note on tools whose arguments no value fits to the letter.
+fn of_impossible(tools: &[Arc<Tool>]) -> Option<String> {
+    let mut concerned = tools.iter().filter_map(|tool| Some((tool, tool.impossible.first()?)));
+    let (tool, place) = concerned.next()?;
+    Some(format!(
+        "tools with arguments that are not checked, because their schema admits nothing: {}, the \
+        first `{place}` of `{}`",
+        concerned.count() + 1,
+        tool.name
+    ))
 }
 
 /// The tools that fit, and why the others do not. Takes milliseconds per megabyte of schemas.

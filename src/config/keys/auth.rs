@@ -30,7 +30,7 @@ pub struct BasicKeys {
     pub password: SecretSource,
 }
 
-/// API key with its place in the request: exactly one of `header`, `query` and `cookie`.
+/// API key with its place in the request: exactly one of `header`, `query`, `cookie` and `field`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyKeys {
@@ -46,6 +46,10 @@ pub struct ApiKeyKeys {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub cookie: Option<String>,
+    /// Name of the field of a form or of a JSON object that is sent, for an `openapi` upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub field: Option<String>,
     /// Value of the key.
     pub value: SecretSource,
 }

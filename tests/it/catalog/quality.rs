@@ -32,6 +32,8 @@ fn github() -> Option<UpstreamConfig> {
         base_url: None,
         server: None,
         server_variables: Default::default(),
+        only: Vec::new(),
+        except: Vec::new(),
         access: HttpAccess::default(),
     };
     Some(UpstreamConfig::new("github".parse().unwrap(), UpstreamKind::OpenApi(config)))

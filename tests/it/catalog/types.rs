@@ -126,3 +126,57 @@ async fn the_declarations_of_all_tools_pass_the_compiler_and_hold_programs_to_th
     );
     catalog.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_mcp_tool_asks_for_no_more_than_its_server_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offer.json");
+    let scale = json!({"type": "string", "enum": ["css", "device"], "default": "css"});
+    let closed = |name: &str| {
+        json!({"type": "object", "properties": {name: {"type": "string"}}, "required": [name],
+            "additionalProperties": false})
+    };
+    let offer = json!([
+        // As zod writes a field with a default, and an intersection.
+        {"name": "snap", "inputSchema": {"type": "object", "additionalProperties": false,
+            "required": ["scale"], "properties": {"scale": scale}}},
+        {"name": "both", "inputSchema": {"type": "object", "allOf": [closed("a"), closed("b")]}},
+        {"name": "odd", "inputSchema": {"type": "object", "required": ["size"], "properties": {
+            "size": {"type": "integer", "minimum": 5, "maximum": 1}, "name": {"type": "string"}}}},
+    ]);
+    std::fs::write(&file, offer.to_string()).unwrap();
+    let catalog = started(vec![demo("demo", &["--offer", file.to_str().unwrap()])]).await;
+    let checked = async |name: &str, args: Value| {
+        let tool = catalog.resolve(&format!("demo.{name}"), &open).await.unwrap();
+        catalog.check(&tool, &args.to_string()).await.map(Value::Object)
+    };
+    for (name, args) in [
+        ("snap", json!({})),
+        ("snap", json!({"scale": "device"})),
+        ("both", json!({"a": "x", "b": "y"})),
+        ("odd", json!({"size": 3})),
+    ] {
+        // Nothing is filled in: what is decided about is what is sent.
+        assert_eq!(checked(name, args.clone()).await, Ok(args), "{name}");
+    }
+    for (name, args) in [
+        ("snap", json!({"scale": "x"})),
+        ("snap", json!({"size": 1})),
+        ("both", json!({"a": "x"})),
+        ("both", json!({"a": "x", "b": "y", "c": 1})),
+        ("odd", json!({"size": 3, "name": 1})),
+    ] {
+        assert!(checked(name, args.clone()).await.is_err(), "{name} {args}");
+    }
+    let described = catalog.describe("demo.snap", &open).await.unwrap().typescript;
+    assert!(described.contains("scale?: \"css\" | \"device\""), "{described}");
+    let note = catalog.status().remove(0).message.unwrap();
+    assert!(
+        note.contains(
+            "tools with arguments that are not checked, because their schema admits nothing: 1, \
+            the first `size` of `odd`"
+        ),
+        "{note}"
+    );
+    catalog.shutdown().await;
+}

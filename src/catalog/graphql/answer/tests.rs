@@ -22,6 +22,7 @@ fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed
         body: body.to_owned().into(),
         truncated: false,
         permit: None,
+        moved_to: None,
     };
     unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
 }
@@ -35,6 +36,7 @@ fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), Stri
         body: body.into(),
         truncated: false,
         permit: None,
+        moved_to: None,
     };
     let value = unwrap(&tool(), "order", &answer, false).map_err(|failed| failed.error.message)?;
     let partial = value.partial.unwrap();
@@ -75,9 +77,13 @@ fn a_mutation_of_whose_answer_only_fields_failed_is_answered() {
     let body = json!({"data": null, "errors": margin()}).to_string();
     let error = unwrapped(200, &body, false).unwrap_err().error.message;
     assert!(error.contains("leave it out with `select`; the mutation was begun"), "{error}");
-    // A query can be asked again.
-    let body = json!({"data": {"order": {"id": 7}}, "errors": margin()}).to_string();
-    assert_eq!(unwrapped(200, &body, true).unwrap_err().fields.len(), 1);
+    // Of a query it is enough that something came.
+    for errors in
+        [margin(), json!([{"message": "slow"}]), json!([{"message": "x", "path": ["order"]}])]
+    {
+        let body = json!({"data": {"order": {"id": 7}}, "errors": errors}).to_string();
+        assert_eq!(unwrapped(200, &body, true).unwrap(), r#"{"id":7}"#);
+    }
 }
 
 #[test]
@@ -140,9 +146,9 @@ fn what_came_beside_errors_is_told_when_small_and_named_when_not() {
     let with = |value: Value| {
         json!({"data": {"order": value}, "errors": [{"message": "no right"}]}).to_string()
     };
-    let error = unwrapped(200, &with(json!({"id": 7})), true).unwrap_err().error;
-    assert!(error.message.ends_with(r#"; the rest of the answer: {"id":7}"#), "{}", error.message);
-    let error = unwrapped(200, &with(json!("x".repeat(2_000))), true).unwrap_err().error;
+    let error = unwrapped(200, &with(json!({"id": 7})), false).unwrap_err().error;
+    assert!(error.message.contains(r#"; the rest of the answer: {"id":7}"#), "{}", error.message);
+    let error = unwrapped(200, &with(json!("x".repeat(2_000))), false).unwrap_err().error;
     assert!(
         error.message.contains("2002 bytes, is dropped") && error.message.contains("`select`"),
         "{}",
@@ -213,4 +219,59 @@ fn an_answer_over_its_bound_is_refused_with_the_bound() {
     let body = json!({"data": {"order": "x".repeat(ANSWER_BYTES_MAX)}}).to_string();
     let error = unwrapped(200, &body, true).unwrap_err().error;
     assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);
+}
+
+#[test]
+fn a_field_that_nobody_may_see_is_told_from_one_that_failed_once() {
+    let denied = |value: Value, errors: Value| {
+        let body = json!({"data": {"order": value}, "errors": errors}).to_string();
+        let answer = ServiceAnswer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: body.into(),
+            truncated: false,
+            permit: None,
+            moved_to: None,
+        };
+        let partial = unwrap(&tool(), "order", &answer, true).unwrap().partial.unwrap();
+        partial.denied.iter().map(|path| path.join(".")).collect::<Vec<_>>()
+    };
+    let at = |place: Value, error: Value| {
+        let mut error = error;
+        error["path"] = place;
+        error
+    };
+    let secret = json!(["order", "lines", 0, "secret"]);
+    let forbidden = json!({"message": "x", "extensions": {"code": "FORBIDDEN"}});
+    let lines = |second: Value| json!({"id": 1, "lines": [{"secret": null}, {"secret": second}]});
+    for (value, errors, expected) in [
+        (lines(Value::Null), json!([at(secret.clone(), forbidden.clone())]), &["lines.secret"][..]),
+        (
+            lines(Value::Null),
+            json!([at(secret.clone(), json!({"message": "You may not"}))]),
+            &["lines.secret"],
+        ),
+        // Somewhere it has a value, or it is not only rights that it failed for.
+        (lines(json!(1)), json!([at(secret.clone(), forbidden.clone())]), &[]),
+        (lines(Value::Null), json!([at(secret.clone(), json!({"message": "lost"}))]), &[]),
+        (
+            lines(Value::Null),
+            json!([
+                at(secret.clone(), forbidden.clone()),
+                at(json!(["order", "lines", 1, "secret"]), json!({"message": "lost"}))
+            ]),
+            &[],
+        ),
+        (
+            lines(Value::Null),
+            json!([at(
+                secret,
+                json!({"message": "forbidden",
+            "extensions": {"code": "INTERNAL"}})
+            )]),
+            &[],
+        ),
+    ] {
+        assert_eq!(denied(value.clone(), errors.clone()), expected, "{value} {errors}");
+    }
 }

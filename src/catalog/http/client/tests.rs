@@ -118,6 +118,7 @@ fn get(url: Url) -> ServiceRequest {
         headers: HeaderMap::new(),
         body: ServiceBody::None,
         idempotent: true,
+        keeps_method: false,
         answer_bytes_max: 1024 * 1024,
         until: Until::End,
     }

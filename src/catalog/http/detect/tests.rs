@@ -9,6 +9,7 @@ fn answer(status: u16, body: &str, challenge: Option<&'static str>) -> ServiceAn
         body: Bytes::from(body.to_owned()),
         truncated: false,
         permit: None,
+        moved_to: None,
     }
 }
 

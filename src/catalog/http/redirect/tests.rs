@@ -19,7 +19,7 @@ fn follow(
     // What is private is allowed where the owner named it.
     let allow_private = from.scheme() == "http";
     let addresses = HttpAccess { shared, allow_private, ..HttpAccess::default() }.address_policy();
-    let hop = next(&from, &method, status, &headers, &addresses, &[from.origin()]);
+    let hop = next(&from, (&method, false), status, &headers, &addresses, &[from.origin()]);
     let hop =
         hop.map(|hop| hop.map(|hop| (hop.url.to_string(), hop.method.to_string(), hop.with_body)));
     hop.map_err(|failure| failure.to_string())
@@ -70,6 +70,14 @@ fn a_redirect_that_would_change_what_is_done_is_an_answer() {
         assert_eq!(follow(FROM, Method::DELETE, status, "/c"), Ok(None));
     }
     assert_eq!(follow(FROM, Method::GET, 304, "/c"), Ok(None));
+    // Where it leads is told without what may be secret in it.
+    let told = |to: &str| {
+        let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::try_from(to).unwrap())]);
+        location(&Url::parse(FROM).unwrap(), &headers)
+    };
+    assert_eq!(told("../graphql/?key=s#x").as_deref(), Some("https://api.example/graphql/"));
+    assert_eq!(told("https://me:pw@new.example/v2").as_deref(), Some("https://new.example/v2"));
+    assert_eq!((told("file:///etc"), told("http://")), (None, None));
 }
 
 #[test]
@@ -78,7 +86,8 @@ fn a_redirect_is_refused_where_it_leads_out_of_bounds() {
     insta::assert_snapshot!(refused(Method::GET, 302, "http://api.example/"), @"it redirects from \
         https to `http://api.example`, which is not encrypted");
     insta::assert_snapshot!(refused(Method::POST, 307, "https://evil.example/"), @"it redirects a \
-        `POST` to another origin, `https://evil.example`");
+        `POST` to another origin, `https://evil.example/`; if that is its new address, set it in the \
+        configuration");
     insta::assert_snapshot!(refused(Method::GET, 302, "https://127.0.0.1/"), @"it redirects to \
         `https://127.0.0.1`: `127.0.0.1` is a loopback address; set `allow_private = true` for \
         the upstream if it is meant to be there");

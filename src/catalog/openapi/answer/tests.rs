@@ -34,6 +34,7 @@ fn answered(
         body,
         truncated,
         permit: None,
+        moved_to: None,
     };
     value(&tool, &zoo.plans[name], answer, with_response)
         .map(|json| serde_json::from_str(json.get()).unwrap())

@@ -1,53 +1,35 @@
 //! One operation as a tool, and as a plan of its call.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::LazyLock,
-};
-
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::body;
+use super::{
+    body,
+    found::{Found, route},
+    parameters::{Written, name_arguments, parameters},
+    template::template,
+};
 use crate::{
-    base::text::cut,
+    base::{json::encoded_bytes, text::cut},
     catalog::{
         openapi::{
             answer,
-            document::{Document, flag, text},
+            document::{flag, text},
             media::Media,
-            plan::{BODY, Parameter, Part, Place, Plan, RESPONSE, Stream, Template},
+            plan::{BODY, CONTENT_TYPE, Place, Plan, RESPONSE, Stream},
             schema::{Builder, Detail, Direction, Schemas, TooLarge},
-            security::Security,
+            security::{Asking, Security},
             servers::Target,
-            style::{Spelling, Style},
+            words::plain,
         },
+        schema::lenient::{self, OPTIONAL},
         tool::{OfferedTool, SCHEMA_BYTES_MAX},
     },
     model::{Annotations, Operation},
 };
 
-/// An operation and its path.
-pub(super) struct Found<'d> {
-    pub(super) method: &'static str,
-    pub(super) path: &'d str,
-    pub(super) item: &'d Map<String, Value>,
-    pub(super) operation: &'d Map<String, Value>,
-}
-
-/// The operation as people name it: `GET /pets`.
-pub(super) fn route(found: &Found<'_>) -> String {
-    format!("{} {}", found.method.to_uppercase(), found.path)
-}
-
-/// Parameters of one operation.
-const PARAMETERS_MAX: usize = 200;
-/// Longest name of a parameter, in bytes.
-const PARAMETER_BYTES_MAX: usize = 200;
 /// Longest description of a tool, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
-/// Longest path, in bytes.
-const PATH_BYTES_MAX: usize = 2_000;
 /// Levels of detail of the arguments' schema: full, short, without descriptions, and finally a
 /// rough outline.
 const REQUEST_DETAILS: [Detail; 5] = [
@@ -66,35 +48,6 @@ const ANSWER_DETAILS: [Detail; 5] = [
     Detail { words: 0, limits: false, references: 1, bytes_max: 10 * 1024 },
     Detail { words: 0, limits: false, references: 0, bytes_max: 10 * 1024 },
 ];
-/// Headers that are not a caller's: they say where a request goes, who sends it and how it is read.
-const OWN_HEADERS: [&str; 22] = [
-    "accept",
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "origin",
-    "referer",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
-];
-
-/// Stands for a parameter that a path has and nothing describes.
-static NOTHING: LazyLock<Map<String, Value>> =
-    LazyLock::new(|| [("schema".to_owned(), json!({"type": "string"}))].into_iter().collect());
 
 /// An operation that was read.
 pub(super) struct Read {
@@ -102,14 +55,17 @@ pub(super) struct Read {
     pub(super) plan: Plan,
     /// Roughly what it takes to keep.
     pub(super) bytes: usize,
+    /// What is wrong with parameters that are left out.
+    pub(super) left_out: Vec<String>,
+    /// Places of the arguments that no value fits as they are described; they are not checked.
+    pub(super) impossible: Vec<String>,
 }
 
-/// A parameter as it is written.
-pub(super) struct Written<'d> {
-    object: &'d Map<String, Value>,
-    schema: Option<&'d Value>,
-    is_required: bool,
-    plan: Parameter,
+/// What the arguments of an operation are made of.
+struct Arguments<'a, 'd> {
+    written: &'a [Written<'d>],
+    body: Option<&'a body::Read<'d>>,
+    asking: &'a Asking<'a>,
 }
 
 /// Reads one operation, or says why it cannot be offered.
@@ -121,12 +77,16 @@ pub(super) fn read<'d>(
     security: &Security,
 ) -> Result<Read, String> {
     let document = schemas.document;
-    let body = body::of(document, found.operation)?;
-    let mut written = parameters(document, found, security)?;
-    let template = template(found.path, &mut written)?;
+    let asking = security.asking(found.path, found.operation);
+    let body = body::of(document, found.operation, &asking)?;
+    let mut left_out = Vec::new();
+    let mut written = parameters(document, found, &asking, &mut left_out)?;
+    let template = template(found.path, &asking, &mut written)?;
     name_arguments(&mut written, body.is_some());
     let (output_schema, answers, streams) = answers(schemas, found.operation);
-    let (input_schema, bytes) = input_schema(schemas, &written, body.as_ref())?;
+    let arguments = Arguments { written: &written, body: body.as_ref(), asking: &asking };
+    let (input_schema, impossible) = input_schema(schemas, &arguments)?;
+    let bytes = encoded_bytes(&input_schema);
     let (method, operation) = method(found.method);
     let base = match target {
         Target::Below(url) => Ok(url),
@@ -149,15 +109,16 @@ pub(super) fn read<'d>(
     };
     let tool = OfferedTool {
         name: name.to_owned(),
-        title: text(found.operation, "summary").map(|summary| cut(summary, 200).to_owned()),
+        title: text(found.operation, "summary").map(|summary| cut(&plain(summary), 200).to_owned()),
         description,
         input_schema,
         output_schema: output_schema.map(|(schema, _)| schema),
         annotations: annotations(operation),
         operation: Some(operation),
         fingerprint: Some(plan.fingerprint()),
+        is_relaxed: true,
     };
-    Ok(Read { tool, plan, bytes })
+    Ok(Read { tool, plan, bytes, left_out, impossible })
 }
 
 fn method(name: &str) -> (Method, Operation) {
@@ -195,7 +156,8 @@ fn description(found: &Found<'_>) -> String {
         out.push_str("Deprecated. ");
     }
     let own = text(found.operation, "description").or_else(|| text(found.item, "description"));
-    match (text(found.operation, "summary"), own) {
+    let (summary, own) = (text(found.operation, "summary").map(plain), own.map(plain));
+    match (summary.as_deref(), own.as_deref()) {
         (Some(summary), Some(own)) if !own.starts_with(summary) => {
             out.push_str(summary);
             out.push_str(if summary.ends_with(['.', '!', '?']) { "\n\n" } else { ".\n\n" });
@@ -212,198 +174,24 @@ fn description(found: &Found<'_>) -> String {
     out
 }
 
-/// The parameters of an operation, those of its path included.
-fn parameters<'d>(
-    document: &'d Document,
-    found: &Found<'d>,
-    security: &Security,
-) -> Result<Vec<Written<'d>>, String> {
-    let mut seen = HashSet::new();
-    let mut out: Vec<Written<'d>> = Vec::new();
-    for holder in [found.operation, found.item] {
-        for listed in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
-            let object = document
-                .resolved(listed)
-                .ok_or("a parameter is a reference that leads nowhere or out of the document")?;
-            let (Some(name), Some(place)) =
-                (text(object, "name"), object.get("in").and_then(Value::as_str))
-            else {
-                return Err("a parameter has no `name` or no `in`".to_owned());
-            };
-            let Some(place) = Place::of(place) else {
-                return Err(format!("parameter `{}` is in `{}`", cut(name, 60), cut(place, 60)));
-            };
-            if name.len() > PARAMETER_BYTES_MAX {
-                return Err(format!(
-                    "the name of a parameter is longer than {PARAMETER_BYTES_MAX} bytes"
-                ));
-            }
-            let is_ours = match place {
-                Place::Header => {
-                    is_own_header(name) || http::HeaderName::from_bytes(name.as_bytes()).is_err()
-                }
-                _ => false,
-            };
-            if is_ours || security.holds(place.as_str(), name) || !seen.insert((place, name)) {
-                continue;
-            }
-            if out.len() == PARAMETERS_MAX {
-                return Err(format!("it has more than {PARAMETERS_MAX} parameters"));
-            }
-            out.push(written(object, name, place));
-        }
-    }
-    Ok(out)
-}
-
-fn is_own_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    OWN_HEADERS.contains(&name.as_str())
-        || ["proxy-", "sec-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn written<'d>(object: &'d Map<String, Value>, name: &str, place: Place) -> Written<'d> {
-    let content = object.get("content").and_then(|content| content.as_object()?.iter().next());
-    let schema = content.map_or_else(|| object.get("schema"), |(_, media)| media.get("schema"));
-    let usual = match place {
-        Place::Path | Place::Header => Style::Simple,
-        Place::Query | Place::Cookie => Style::Form,
-    };
-    let style = text(object, "style").and_then(Style::of).unwrap_or(usual);
-    let fits = match place {
-        Place::Path => matches!(style, Style::Simple | Style::Label | Style::Matrix),
-        Place::Header => style == Style::Simple,
-        Place::Query | Place::Cookie => {
-            !matches!(style, Style::Simple | Style::Label | Style::Matrix)
-        }
-    };
-    let style = if fits { style } else { usual };
-    let explode = object.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form);
-    let reserved = place == Place::Query && flag(object, "allowReserved");
-    let plan = Parameter {
-        name: name.to_owned(),
-        argument: name.to_owned(),
-        place,
-        spelling: Spelling { style, explode, reserved },
-        json: content.is_some_and(|(kind, _)| Media::of(kind) == Media::Json),
-    };
-    Written { object, schema, is_required: place == Place::Path || flag(object, "required"), plan }
-}
-
-/// A name is given to one parameter: that of the path goes first, then query, header, cookie;
-/// others are told by their place.
-fn name_arguments(written: &mut [Written<'_>], has_body: bool) {
-    let mut taken: HashSet<String> = HashSet::from([RESPONSE.to_owned()]);
-    if has_body {
-        taken.insert(BODY.to_owned());
-    }
-    let mut order: Vec<usize> = (0..written.len()).collect();
-    order.sort_by(|a, b| {
-        let key = |at: &usize| (written[*at].plan.place, &written[*at].plan.name);
-        key(a).cmp(&key(b))
-    });
-    for at in order {
-        let plan = &mut written[at].plan;
-        let by_place = format!("{}_{}", plan.place.as_str(), plan.name);
-        let numbered = (2..).map(|n| format!("{by_place}_{n}"));
-        let mut names = [plan.name.clone(), by_place.clone()].into_iter().chain(numbered);
-        // The numbers never end.
-        plan.argument = names.find(|name| !taken.contains(name)).unwrap_or_default();
-        taken.insert(plan.argument.clone());
-    }
-}
-
-/// The path with its variables; one that is not described takes a text.
-fn template(path: &str, written: &mut Vec<Written<'_>>) -> Result<Template, String> {
-    if !path.starts_with('/') || path.len() > PATH_BYTES_MAX {
-        return Err(format!("a path begins with `/` and has at most {PATH_BYTES_MAX} bytes"));
-    }
-    let path = path.split('#').next().unwrap_or_default();
-    let (path, query) =
-        path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    let mut parts = Vec::new();
-    let mut used = HashSet::new();
-    let mut rest = path;
-    while let Some((before, inner)) = rest.split_once('{') {
-        let (name, after) = inner.split_once('}').ok_or("a variable of its path is not closed")?;
-        parts.push(Part::Text(literal(before)?));
-        // `{path*}` and `{+path}` are no part of OpenAPI; they are found all the same.
-        let name = name.trim_matches(['*', '+']);
-        let at =
-            written.iter().position(|one| one.plan.place == Place::Path && one.plan.name == name);
-        let at = match at {
-            Some(at) => at,
-            None if name.is_empty()
-                || name.len() > PARAMETER_BYTES_MAX
-                || written.len() >= PARAMETERS_MAX =>
-            {
-                return Err("its path has a variable that cannot be named".to_owned());
-            }
-            None => {
-                written.push(self::written(&NOTHING, name, Place::Path));
-                written.len() - 1
-            }
-        };
-        used.insert(at);
-        parts.push(Part::Variable(at));
-        rest = after;
-    }
-    parts.push(Part::Text(literal(rest)?));
-    // What is described and does not stand in the path cannot be sent.
-    if used.len() < written.iter().filter(|one| one.plan.place == Place::Path).count() {
-        let mut at = 0;
-        let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut kept = 0;
-        written.retain(|one| {
-            let keep = one.plan.place != Place::Path || used.contains(&at);
-            if keep {
-                moved.insert(at, kept);
-                kept += 1;
-            }
-            at += 1;
-            keep
-        });
-        for part in &mut parts {
-            if let Part::Variable(at) = part {
-                *at = moved.get(at).copied().unwrap_or_default();
-            }
-        }
-    }
-    let query =
-        query.filter(|query| !query.is_empty() && !query.contains(['{', '}'])).map(|query| {
-            let pairs = url::form_urlencoded::parse(query.as_bytes());
-            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-        });
-    Ok(Template { parts, query })
-}
-
-/// A part of a path, as written in a URL.
-fn literal(text: &str) -> Result<String, String> {
-    let mut url = url::Url::parse("http://h/").map_err(|_| "its path cannot be read")?;
-    // Alone, a part such as `..` of `{a}..` would be taken for a whole segment.
-    if text.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err("its path holds a segment `.` or `..`".to_owned());
-    }
-    url.set_path(&format!("x{text}x"));
-    let path = url.path().strip_prefix("/x").and_then(|path| path.strip_suffix('x'));
-    path.map(str::to_owned).ok_or_else(|| "its path cannot be read".to_owned())
-}
-
-/// The schema of the arguments, in the most detail that fits, and its size.
+/// The schema of the arguments, in the most detail that fits, and the places that no value fits.
 fn input_schema<'d>(
     schemas: &Schemas<'d>,
-    written: &[Written<'d>],
-    body: Option<&body::Read<'d>>,
-) -> Result<(Map<String, Value>, usize), String> {
+    of: &Arguments<'_, 'd>,
+) -> Result<(Map<String, Value>, Vec<String>), String> {
     for detail in REQUEST_DETAILS {
         let mut builder = Builder::new(schemas, Direction::Request, detail);
-        let Ok(schema) = arguments(&mut builder, detail, written, body) else {
+        let Ok(schema) = arguments(&mut builder, detail, of) else {
             builder.blame();
             continue;
         };
-        let bytes = serde_json::to_vec(&schema).map_or(usize::MAX, |text| text.len());
-        if bytes <= SCHEMA_BYTES_MAX {
-            return Ok((schema, bytes));
+        let mut schema = Value::Object(schema);
+        let impossible = lenient::relax(&mut schema);
+        match schema {
+            Value::Object(schema) if encoded_bytes(&schema) <= SCHEMA_BYTES_MAX => {
+                return Ok((schema, impossible));
+            }
+            _ => {}
         }
     }
     Err(format!(
@@ -414,11 +202,10 @@ fn input_schema<'d>(
 fn arguments<'d>(
     builder: &mut Builder<'_, 'd>,
     detail: Detail,
-    written: &[Written<'d>],
-    body: Option<&body::Read<'d>>,
+    of: &Arguments<'_, 'd>,
 ) -> Result<Map<String, Value>, TooLarge> {
     let (mut properties, mut required) = (Map::new(), Vec::new());
-    for one in written {
+    for one in of.written {
         builder.spend(one.plan.argument.len() + 8)?;
         properties.insert(one.plan.argument.clone(), argument(builder, detail, one)?);
         if one.is_required {
@@ -426,12 +213,15 @@ fn arguments<'d>(
         }
     }
     let mut needs_file = false;
-    if let Some(body) = body {
-        let (schema, has_file) = body::schema(builder, detail, body)?;
+    if let Some(body) = of.body {
+        let (schema, has_file) = body::schema(builder, detail, body, of.asking)?;
         needs_file = has_file;
         properties.insert(BODY.to_owned(), schema);
         if body.is_required {
             required.push(BODY.into());
+        }
+        if let Some(choice) = body::choice(body) {
+            properties.insert(CONTENT_TYPE.to_owned(), choice);
         }
     }
     properties.insert(
@@ -469,8 +259,9 @@ fn argument<'d>(
     };
     let Value::Object(map) = &mut schema else { return Ok(schema) };
     if let Some(words) = text(one.object, "description").filter(|_| detail.words > 0) {
+        let words = plain(words);
         builder.spend(words.len().min(detail.words))?;
-        map.insert("description".to_owned(), cut(words, detail.words).into());
+        map.insert("description".to_owned(), cut(&words, detail.words).into());
     }
     if flag(one.object, "deprecated") {
         map.insert("deprecated".to_owned(), Value::Bool(true));
@@ -482,6 +273,13 @@ fn argument<'d>(
     }) {
         builder.spend(120)?;
         map.insert("examples".to_owned(), json!([example]));
+    }
+    if one.plan.place == Place::Path {
+        // A path always has a value there, so nothing takes the place of one that is not given.
+        map.shift_remove(OPTIONAL);
+        if let Some(default) = map.shift_remove("default") {
+            map.entry("examples").or_insert_with(|| json!([default]));
+        }
     }
     Ok(schema)
 }
@@ -573,7 +371,10 @@ fn output_schema<'d>(
         if !definitions.is_empty() {
             top.insert("$defs".to_owned(), Value::Object(definitions));
         }
-        let bytes = serde_json::to_vec(&top).map_or(0, |text| text.len());
+        let mut whole = Value::Object(top);
+        lenient::without_absent(&mut whole);
+        let Value::Object(top) = whole else { return None };
+        let bytes = encoded_bytes(&top);
         return Some((top, bytes));
     }
     None

@@ -531,3 +531,46 @@ fn what_is_made_of_an_answer_that_is_no_json_is_told() {
         "{lines}"
     );
 }
+
+#[test]
+fn a_document_of_very_many_operations_is_cut_unless_the_owner_chooses() {
+    let paths: Map<String, Value> = (0..OPERATIONS_MAX + 5)
+        .map(|n| {
+            (format!("/p{n}"), json!({"get": {"operationId": format!("o{n}"), "tags": ["t"]}}))
+        })
+        .collect();
+    let document = json!({
+        "openapi": "3.0.0", "servers": [{"url": "https://h.example"}], "paths": paths
+    });
+    let imported = read(&document);
+    assert_eq!(imported.tools.len(), OPERATIONS_MAX);
+    let note = imported.note.unwrap();
+    assert!(
+        note.contains(
+            "operations left out: 5, the first `GET /p10000`: there are more than 10000; \
+            choose which with `only` or `except`"
+        ),
+        "{note}"
+    );
+    let only = vec!["/p1000*".parse().unwrap(), "t.o7".parse().unwrap()];
+    let setting = Setting { only, ..Setting::default() };
+    let imported = import(document.to_string().as_bytes(), &setting).unwrap();
+    // `/p1000`, and `/p10000` to `/p10004`.
+    assert_eq!(imported.tools.len(), 7, "{:?}", names_of(&imported));
+    let note = imported.note.unwrap();
+    assert!(note.contains("operations left out by `only` or `except`: 9998"), "{note}");
+}
+
+#[test]
+fn more_media_types_than_eight_are_left_out() {
+    let content: Map<String, Value> = (0..20)
+        .map(|n| (format!("application/vnd.v{n}+json"), json!({"schema": {"type": "object"}})))
+        .collect();
+    let imported = read(&json!({
+        "openapi": "3.0.0", "servers": [{"url": "https://h.example"}],
+        "paths": {"/x": {"post": {"requestBody": {"content": content}}}}
+    }));
+    let schema = input(&imported, "x.post");
+    let types = schema["properties"]["$contentType"]["enum"].as_array().unwrap();
+    assert_eq!((types.len(), &types[7]), (8, &json!("application/vnd.v7+json")));
+}

@@ -60,3 +60,16 @@ fn a_long_text_is_not_read_on_when_the_time_is_up() {
     let stopped = super::parse(long.as_bytes(), &CancelToken::after(std::time::Duration::ZERO));
     assert!(stopped.unwrap_err().to_string().contains("reading it takes longer than 60 seconds"));
 }
+
+#[test]
+fn json_that_is_slightly_wrong_is_read_as_it_was_meant() {
+    let text = r#"{"openapi": "3.0.0", "a": {"example": 1e400}, "b": ["half \ud83d", NaN,],}"#;
+    assert_eq!(
+        parse(text.as_bytes()).unwrap(),
+        json!({"openapi": "3.0.0", "a": {"example": null}, "b": ["half \u{fffd}", null]})
+    );
+    // What is still wrong is told with its place in the document.
+    let wrong = "{\"a\": 1e400,\n \"b\" 2}";
+    let told = parse(wrong.as_bytes()).unwrap_err().to_string();
+    assert!(told.contains("number out of range at line 1"), "{told}");
+}

@@ -5,8 +5,17 @@ use serde_json::{Map, Value, json};
 use super::{Builder, DEPTH_MAX, Direction, EXAMPLE_BYTES_MAX, OPTIONS_MAX, TooLarge, nullable};
 use crate::{
     base::text::cut,
-    catalog::openapi::document::{Dialect, flag},
+    catalog::{
+        openapi::{
+            document::{Dialect, flag},
+            words::plain,
+        },
+        schema::lenient::{ABSENT, OPTIONAL},
+    },
 };
+
+/// Says of a field that it is not part of requests.
+const ONLY_IN_ANSWERS: &str = "Only in answers; need not be sent.";
 
 /// The types of JSON Schema.
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
@@ -20,7 +29,6 @@ impl<'d> Builder<'_, 'd> {
         references: usize,
     ) -> Result<Value, TooLarge> {
         let mut out = Map::new();
-        let mut dropped: Vec<&str> = Vec::new();
         if let Some(kind) = self.kind(map) {
             self.spend(16)?;
             out.insert("type".to_owned(), kind);
@@ -28,7 +36,7 @@ impl<'d> Builder<'_, 'd> {
         for (key, value) in map {
             let new = match (key.as_str(), value) {
                 ("properties", Value::Object(properties)) => {
-                    Some(self.properties(properties, &mut dropped, depth, references)?)
+                    Some(self.properties(properties, depth, references)?)
                 }
                 ("items", Value::Array(items)) if !items.is_empty() => {
                     let items = self.each(items, depth, references)?;
@@ -57,11 +65,12 @@ impl<'d> Builder<'_, 'd> {
                 ("patternProperties", Value::Object(properties)) => {
                     Some(self.patterns(properties, depth, references)?)
                 }
-                ("enum", Value::Array(options)) => self.options(options)?,
+                ("enum", Value::Array(options)) => self.options(map, options)?,
                 ("description", Value::String(words))
                     if self.detail.words > 0 && !words.trim().is_empty() =>
                 {
-                    let words = cut(words.trim(), self.detail.words);
+                    let words = plain(words.trim());
+                    let words = cut(&words, self.detail.words);
                     self.spend(words.len())?;
                     Some(words.into())
                 }
@@ -72,7 +81,7 @@ impl<'d> Builder<'_, 'd> {
             }
         }
         if let Some(Value::Array(names)) = map.get("required") {
-            self.required(names, &dropped, &mut out)?;
+            self.required(names, &mut out)?;
         }
         self.examples(map, &mut out)?;
         let is_nullable = flag(map, "nullable") && self.schemas.document.dialect == Dialect::V30;
@@ -98,15 +107,13 @@ impl<'d> Builder<'_, 'd> {
         Ok(Value::Object(kept))
     }
 
-    /// The names of `required`, without the fields that were dropped.
+    /// The names of `required`, those of fields that only the other way has included.
     fn required(
         &mut self,
         names: &'d [Value],
-        dropped: &[&str],
         out: &mut Map<String, Value>,
     ) -> Result<(), TooLarge> {
-        let names = names.iter().filter_map(Value::as_str);
-        let mut wanted: Vec<&str> = names.filter(|name| !dropped.contains(name)).collect();
+        let mut wanted: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
         wanted.sort_unstable();
         wanted.dedup();
         if wanted.is_empty() {
@@ -154,14 +161,15 @@ impl<'d> Builder<'_, 'd> {
     fn properties(
         &mut self,
         properties: &'d Map<String, Value>,
-        dropped: &mut Vec<&'d str>,
         depth: usize,
         references: usize,
     ) -> Result<Value, TooLarge> {
         let mut out = Map::with_capacity(properties.len());
         for (name, schema) in properties {
             if self.is_of_the_other_way(schema) {
-                dropped.push(name);
+                // Another part of the whole may require it.
+                self.spend(name.len() + 20)?;
+                out.insert(name.clone(), json!({ ABSENT: ONLY_IN_ANSWERS }));
                 continue;
             }
             self.spend(name.len() + 4)?;
@@ -248,12 +256,19 @@ impl<'d> Builder<'_, 'd> {
         Ok(Value::Array(out))
     }
 
-    fn options(&mut self, options: &'d [Value]) -> Result<Option<Value>, TooLarge> {
+    /// The allowed values. Whoever writes `enum: [1, 2]` beside `type: string` means the texts.
+    fn options(
+        &mut self,
+        map: &Map<String, Value>,
+        options: &'d [Value],
+    ) -> Result<Option<Value>, TooLarge> {
         if options.is_empty() || options.len() > OPTIONS_MAX {
             return Ok(None);
         }
         self.spend(options.iter().map(|option| size(option) + 1).sum())?;
-        Ok(Some(Value::Array(options.to_vec())))
+        let kind = self.kind(map);
+        let of_kind = |option: &Value| meant(kind.as_ref(), option).unwrap_or(option.clone());
+        Ok(Some(options.iter().map(of_kind).collect()))
     }
 
     /// Keywords that hold a plain value.
@@ -321,12 +336,17 @@ impl<'d> Builder<'_, 'd> {
         })
     }
 
-    /// One short example, which helps to write the value and costs little.
+    /// One short example, which helps to write the value and costs little; and that there is a
+    /// default, where that is too long.
     fn examples(
         &mut self,
         map: &'d Map<String, Value>,
         out: &mut Map<String, Value>,
     ) -> Result<(), TooLarge> {
+        let has_default = self.direction == Direction::Request && map.contains_key("default");
+        if has_default && !out.contains_key("default") {
+            self.put(out, OPTIONAL, true.into())?;
+        }
         if !self.detail.limits
             || self.direction == Direction::ToolResponse
             || map.contains_key("enum")
@@ -343,6 +363,29 @@ impl<'d> Builder<'_, 'd> {
             out.insert("examples".to_owned(), json!([example]));
         }
         Ok(())
+    }
+}
+
+/// The value of this type that was meant by one of another type; none where it is of the type, or
+/// there are several.
+fn meant(kind: Option<&Value>, option: &Value) -> Option<Value> {
+    let kind = match kind? {
+        Value::String(kind) => kind.as_str(),
+        Value::Array(kinds) => {
+            let mut named = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null");
+            let (only, None) = (named.next()?, named.next()) else { return None };
+            only
+        }
+        _ => return None,
+    };
+    match (kind, option) {
+        ("string", Value::Number(_) | Value::Bool(_)) => Some(option.to_string().into()),
+        ("integer" | "number" | "boolean", Value::String(text)) => {
+            let read: Value = serde_json::from_str(text.trim()).ok()?;
+            let fits = if kind == "boolean" { read.is_boolean() } else { read.is_number() };
+            fits.then_some(read)
+        }
+        _ => None,
     }
 }
 

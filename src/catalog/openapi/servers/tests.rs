@@ -175,3 +175,24 @@ fn the_owner_chooses_among_the_servers_by_address_or_description() {
         "{error}"
     );
 }
+
+#[test]
+fn a_server_without_a_scheme_has_that_of_its_document_and_later_ones_are_named() {
+    let listed =
+        json!([{"url": "//api.lockers.example/v2"}, {"url": "https://eu.lockers.example"}]);
+    assert_eq!(base(listed.clone(), None, None, &[]).unwrap(), "https://api.lockers.example/v2");
+    let spec = Some("http://s.example/openapi.json");
+    assert_eq!(base(listed, None, spec, &[]).unwrap(), "http://api.lockers.example/v2");
+    let listed = json!([
+        {"url": "/v1"}, {"url": "https://{region}.h.example", "variables": {"region": {"default": "eu"}}},
+        {"url": "v2"}, {"url": "https://{unknown}.h.example"}, {"url": "http://trial.example"}
+    ]);
+    let error = base(listed, None, None, &[]).unwrap_err();
+    assert!(
+        error.ends_with(
+            "or choose another of its servers: `server = \"https://{region}.h.example\"`, or \
+            `server = \"http://trial.example\"`"
+        ),
+        "{error}"
+    );
+}

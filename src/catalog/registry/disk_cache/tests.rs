@@ -13,6 +13,7 @@ fn tool(name: &str) -> Arc<Tool> {
     };
     let offered = OfferedTool {
         fingerprint: Some("f".into()),
+        is_relaxed: false,
         operation: Some(Operation::Get),
         name: name.to_owned(),
         title: Some("A title".to_owned()),
