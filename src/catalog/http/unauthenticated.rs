@@ -66,6 +66,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),
             truncated: false,
+            moved_to: None,
             permit: None,
         };
         is_refusal(&answer, may_repeat)

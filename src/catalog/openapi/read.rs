@@ -1,15 +1,16 @@
 //! Parses a document, JSON or YAML, bounded in bytes, nodes and depth while it is read, not
 //! afterwards.
 
-mod repair;
-
 use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::{
-    base::text::{NotText, cut, decoded},
+    base::{
+        json::repair,
+        text::{NotText, cut, decoded},
+    },
     catalog::upstream::import_job::CancelToken,
 };
 
@@ -83,13 +84,13 @@ pub(super) fn parse(bytes: &[u8], stop: &CancelToken) -> Result<Value, Unreadabl
 /// Reads JSON; where it is not quite JSON, once more as it was meant.
 fn json(text: &str, node: Node<'_>) -> Result<Value, Unreadable> {
     let nodes_left = node.nodes_left.get();
-    strict(text, node).or_else(|error| match repair::repaired(text) {
-        Some(repaired) => {
+    strict(text, node).or_else(|error| match repair::repaired(text.as_bytes()) {
+        Ok(Some(repaired)) => {
             node.nodes_left.set(nodes_left);
             // What is still wrong is told as it stands in the document.
-            strict(&repaired, node).map_err(|_| error)
+            strict(&repaired.text, node).map_err(|_| error)
         }
-        None => Err(error),
+        _ => Err(error),
     })
 }
 
