@@ -211,7 +211,8 @@ impl Mcp {
     ) -> Result<CallToolResult, ServiceError> {
         let arguments: Execute = self.arguments("execute", given)?;
         let token = context.meta.get_progress_token();
-        let wait = if token.is_some() { WaitPolicy::Progress } else { WaitPolicy::Capped };
+        let is_shown = token.is_some();
+        let wait = if is_shown { WaitPolicy::Progress } else { WaitPolicy::Capped };
         let (progress, mut seen) = watch::channel(None);
         let execution = Execution { arguments, wait, progress };
         let mut running = Box::pin(self.shared.service.call(who, execution));
@@ -228,7 +229,7 @@ impl Mcp {
                     reporter.report(progress).await;
                 }
                 // Only a recorded task can be cancelled: its id comes with the first progress.
-                Ok(()) = seen.changed() => {
+                Ok(()) = seen.changed(), if cancelled || is_shown => {
                     let progress = seen.borrow().clone();
                     if !cancelled && reporter.is_urgent(progress.as_ref()) {
                         reporter.report(progress).await;
