@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::{model, service::ServiceError};
 
-/// Methods that are served, in every revision that has them.
-const METHODS: [&str; 6] =
-    ["initialize", "server/discover", "tools/list", "tools/call", "subscriptions/listen", "ping"];
+/// Methods of which a request with parameters that cannot be read is told so. Not `initialize` and
+/// `ping`: whoever sends them without a handshake speaks the revision that has neither.
+const METHODS: [&str; 4] = ["server/discover", "tools/list", "tools/call", "subscriptions/listen"];
 /// Characters of a method that an error repeats, at most.
 const SHOWN_CHARS: usize = 128;
 

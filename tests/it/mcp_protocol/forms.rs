@@ -266,11 +266,13 @@ async fn methods_that_are_not_served_are_refused_in_a_sentence_in_each_era() {
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     let legacy = raw.send("POST", "/mcp", &headers, ping.to_string()).await;
     assert_eq!(legacy.json()["result"], json!({}));
-    // The current revision has no ping.
-    let mut ping = ping;
-    ping["params"] = json!({});
-    let modern = raw.modern(ping).await;
-    assert_eq!((modern.status, &modern.json()["error"]["code"]), (404, &json!(-32601)));
+    // The current revision has neither ping nor handshake.
+    for method in ["ping", "initialize"] {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}});
+        let modern = raw.modern(request).await;
+        assert_eq!(modern.status, 404, "{modern:?}");
+        assert_eq!(modern.json()["error"]["code"], -32601, "{modern:?}");
+    }
 }
 
 #[tokio::test]

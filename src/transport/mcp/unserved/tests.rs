@@ -47,7 +47,7 @@ fn other_calls_that_cannot_be_read_are_errors_of_the_protocol() {
 
 #[test]
 fn a_method_that_is_not_served_is_told_in_a_sentence() {
-    for method in ["resources/read", "x", ""] {
+    for method in ["resources/read", "initialize", "ping", "x", ""] {
         let Unserved::Refused(error) = judged(method, json!({})) else { panic!("no call") };
         assert_eq!(error.code, ErrorCode::METHOD_NOT_FOUND);
         let mut message = JsonRpcMessage::error(error, None);
