@@ -280,13 +280,16 @@ pub struct UpstreamKeys {
     /// Protocol of the service. `mcp` needs `command` (a child process, over its standard input and
     /// output) or `url` (streamable HTTP). `openapi` needs `spec`. `graphql` needs `url`.
     pub kind: UpstreamKind,
-    /// Program to start: a name on `PATH` or a path. It is started without a shell.
+    /// Program to start: a name on `PATH` or a path. It is started without a shell, but a leading
+    /// `~/` and `${NAME}` (an environment variable of the server) are expanded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub command: Option<String>,
-    /// Arguments of the program.
+    /// Arguments of the program, expanded like `command`. In an argument with spaces, such as a
+    /// script, only variables that are set are expanded. Write secrets in `env` instead.
     pub args: Vec<String>,
-    /// Environment variables of the program: a string, or a SECRET as in `auth`.
+    /// Environment variables of the program: a string, or a SECRET as in `auth`. `${NAME}` in a
+    /// string is expanded; `$${` is a literal `${`.
     pub env: BTreeMap<String, SecretSource>,
     /// Names of environment variables that the program inherits from the server, if they are set.
     pub env_pass: Vec<String>,
@@ -296,7 +299,7 @@ pub struct UpstreamKeys {
     pub url: Option<String>,
     /// OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (default: introspection
     /// of the endpoint). A file, or a URL `https://…`. A relative path is relative to the folder of
-    /// the configuration file.
+    /// the configuration file; a leading `~/` and `${NAME}` are expanded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub spec: Option<String>,
@@ -322,7 +325,8 @@ pub struct UpstreamKeys {
     pub allow_private: bool,
     /// Trusts the annotations of the upstream's tools, such as read-only or not destructive.
     pub trusted: bool,
-    /// HTTP headers of each request: a string, or `{ env = "NAME" }`.
+    /// HTTP headers of each request: a string, in which `${NAME}` is expanded, or
+    /// `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
     /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
     /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, `cookie`, or `field`

@@ -12,6 +12,7 @@
 mod check;
 mod credential;
 mod error;
+mod expand;
 pub mod keys;
 mod policy;
 mod reference;

@@ -209,7 +209,7 @@ impl Resolver<'_> {
             }
             _ => self.folder.to_path_buf(),
         };
-        base.join(path)
+        base.join(self.in_home(path))
     }
 }
 

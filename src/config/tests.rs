@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
 
+mod files;
+
 struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -591,42 +593,4 @@ fn the_reference_names_every_reserved_namespace() {
     for name in crate::model::reserved_namespaces() {
         assert!(line.contains(&format!("`{name}`")), "{name}: {line}");
     }
-}
-
-#[test]
-fn each_configuration_file_has_a_database_of_its_own() {
-    let (one, other) = (Folder::with(""), Folder::with(""));
-    let path = |folder: &Folder, variables: &[(&str, &str)]| {
-        folder.load(variables, &[]).unwrap().store.path
-    };
-    let home = [("HOME", "/home/me")];
-    let of_one = path(&one, &home);
-    assert_ne!(of_one, path(&other, &home));
-    assert_eq!(of_one, path(&one, &home));
-    assert!(of_one.starts_with("/home/me/.local/share/airlock/configurations"), "{of_one:?}");
-    // The user's own file, and no file, have the database in the data folder itself.
-    let users = one.0.path().join("home/.config/airlock");
-    fs::create_dir_all(&users).unwrap();
-    fs::write(users.join("airlock.toml"), "").unwrap();
-    let home = one.0.path().join("home").display().to_string();
-    let named = users.join("airlock.toml").display().to_string();
-    let variables = [("HOME", home.as_str()), ("AIRLOCK_CONFIG", named.as_str())];
-    assert_eq!(path(&one, &variables), Path::new(&home).join(".local/share/airlock/airlock.db"));
-    let set = [("HOME", home.as_str()), ("AIRLOCK_STORE_URL", "sqlite:///x/y.db")];
-    assert_eq!(path(&other, &set), Path::new("/x/y.db"));
-}
-
-#[test]
-fn files_as_windows_writes_them_are_read_or_named() {
-    let folder = Folder::with("");
-    let file = folder.0.path().join("airlock.toml");
-    fs::write(&file, "\u{feff}[policy]\r\nprofile = \"strict\"\r\n").unwrap();
-    assert_eq!(folder.load(&[], &[]).unwrap().policy.profile, Profile::Strict);
-    for utf16 in [&b"\xff\xfe[\0a\0]\0"[..], b"\xfe\xff\0[\0a\0]", b"[\0a\0]\0\n\0"] {
-        fs::write(&file, utf16).unwrap();
-        let error = folder.load(&[], &[]).unwrap_err();
-        assert!(error.contains("it is encoded as UTF-16; save it as UTF-8"), "{error}");
-    }
-    fs::write(&file, b"# caf\xe9\n").unwrap();
-    assert!(folder.load(&[], &[]).unwrap_err().contains("it is not encoded as UTF-8"));
 }

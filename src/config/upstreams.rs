@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
+    expand::has_variable,
     keys::{
         UpstreamKeys, UpstreamKind,
         auth::{AccountKeys, Auth, SecretSource},
     },
     resolve::Resolver,
-    resolved::{Credential, HttpAccess, Secret, Transport, UnsetVariable, Upstream},
+    resolved::{Credential, HttpAccess, Secret, Transport, Upstream},
 };
 use crate::model::{
-    Document, InvalidName, InvalidPattern, KeyPlace, NAMESPACE_CHARS_MAX, OperationPattern,
+    self, Document, InvalidName, InvalidPattern, KeyPlace, NAMESPACE_CHARS_MAX, OperationPattern,
     UpstreamName,
 };
 
@@ -212,8 +213,14 @@ impl Resolver<'_> {
         let (mut env, mut env_secret) = (BTreeMap::new(), BTreeMap::new());
         for (entry, source) in &keys.env {
             match source {
+                // What a variable holds may be a secret.
+                SecretSource::Text(text) if has_variable(text) => {
+                    let value = self.expanded(&["upstreams", name, "env", entry], text);
+                    env_secret.insert(entry.clone(), model::SecretSource::Value(value));
+                }
                 SecretSource::Text(text) => {
-                    drop(env.insert(entry.clone(), Secret::new(text.clone())))
+                    let value = self.expanded(&["upstreams", name, "env", entry], text);
+                    env.insert(entry.clone(), Secret::new(value));
                 }
                 source => {
                     let value = self.reference(&["upstreams", name, "env", entry], source);
@@ -221,8 +228,9 @@ impl Resolver<'_> {
                 }
             }
         }
-        let (command, args, env_pass) =
-            (command.to_owned(), keys.args.clone(), keys.env_pass.clone());
+        let command = self.word(&["upstreams", name, "command"], command);
+        let args = keys.args.iter().map(|arg| self.word(&["upstreams", name, "args"], arg));
+        let (args, env_pass) = (args.collect(), keys.env_pass.clone());
         Some(Transport::Stdio { command, args, env, env_secret, env_pass })
     }
 
@@ -342,6 +350,14 @@ impl Resolver<'_> {
 
     /// Parses a URL without credentials.
     fn url(&mut self, name: &str, key: &str, text: &str) -> Option<Url> {
+        if has_variable(text) {
+            let message = format!(
+                "`upstreams.{name}.{key}` contains `${{`, and variables are not expanded in URLs; \
+                write the URL itself, and its secrets in `auth`"
+            );
+            self.report(&["upstreams", name, key], message);
+            return None;
+        }
         let parsed = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -374,7 +390,9 @@ impl Resolver<'_> {
             );
             return None;
         }
-        Some(Document::File(self.absolute(&["upstreams", name, "spec"], text)))
+        let at = ["upstreams", name, "spec"];
+        let text = self.expanded(&at, text);
+        Some(Document::File(self.absolute(&at, &text)))
     }
 
     fn own_access(&mut self, name: &str, keys: &UpstreamKeys) -> Option<HttpAccess> {
@@ -420,8 +438,11 @@ impl Resolver<'_> {
             );
             self.report(&under("auth"), message);
         }
-        let secret_headers =
-            headers.iter().filter(|(_, source)| !matches!(source, SecretSource::Text(_)));
+        let is_secret = |source: &SecretSource| match source {
+            SecretSource::Text(text) => has_variable(text),
+            _ => true,
+        };
+        let secret_headers = headers.iter().filter(|(_, source)| is_secret(source));
         let secret_headers = secret_headers.map(|(name, _)| name.clone()).collect();
         let headers = self.secrets(&under("headers"), headers);
         Some(HttpAccess { headers, secret_headers, credential: credential?, allow_private })
@@ -443,19 +464,13 @@ impl Resolver<'_> {
     /// not set concerns its upstream alone.
     pub(super) fn secret(&mut self, path: &[&str], source: &SecretSource) -> Option<Secret> {
         match source {
-            SecretSource::Text(text) => Some(Secret::new(text.clone())),
+            SecretSource::Text(text) => Some(Secret::new(self.expanded(path, text))),
             SecretSource::Variable(variable) => {
-                let value = self.variables.get(&variable.env);
+                let value = self.variables.get(&variable.env).cloned();
                 if value.is_none() {
-                    let whole: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
-                    self.unset.push(UnsetVariable {
-                        // Behind `upstreams` and its name.
-                        key: path[path.len().min(2)..].join("."),
-                        variable: variable.env.clone(),
-                        origin: self.layers.origin(&whole),
-                    });
+                    self.note_unset(path, &variable.env);
                 }
-                Some(Secret::new(value.cloned().unwrap_or_default()))
+                Some(Secret::new(value.unwrap_or_default()))
             }
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
                 let message = format!(

@@ -63,9 +63,10 @@ pub(crate) async fn note(server: &TestServer, upstream: &str) -> String {
     status["message"].as_str().unwrap_or_default().to_owned()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_a_tool_answers_reaches_the_program_and_what_is_odd_is_told() {
-    let answers = [
+/// The name of an upstream, the result that its tool answers with, what the program gets, and a
+/// part of the warning.
+fn odd_answers() -> [(&'static str, &'static str, Value, &'static str); 9] {
+    [
         (
             "nulls",
             r#"{"content":[{"type":"text","text":"{\"sum\":7}"}],"structuredContent":null,"isError":null}"#,
@@ -110,7 +111,12 @@ async fn whatever_a_tool_answers_reaches_the_program_and_what_is_odd_is_told() {
             json!("x"),
             "was repaired: 1 trailing",
         ),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_tool_answers_reaches_the_program_and_what_is_odd_is_told() {
+    let answers = odd_answers();
     let tables: Vec<String> = answers
         .iter()
         .map(|(name, result, ..)| {

@@ -62,7 +62,11 @@ impl Error for AddressRefused {}
 pub(in crate::catalog) enum ClientError {
     #[error("no address can be reached: no crypto provider is installed in this process")]
     NoCrypto,
-    #[error("the HTTP client cannot be made: the system's certificates cannot be read")]
+    #[error(
+        "the system's certificates cannot be read, so no HTTPS connection can be trusted: install \
+        the package `ca-certificates`, or set SSL_CERT_FILE to a file with certificates (it must \
+        not name one that is missing or empty)"
+    )]
     NoCertificates,
 }
 
@@ -147,19 +151,29 @@ impl AddressPolicy {
             return Err(ClientError::NoCrypto);
         }
         let port = url.port_or_known_default().unwrap_or_default();
-        reqwest::Client::builder()
-            .redirect(redirects)
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .dns_resolver(Arc::new(GuardedNames { addresses: self.clone(), port }))
-            .connect_timeout(CONNECT_MAX)
-            .pool_max_idle_per_host(idle_max)
-            .pool_idle_timeout(IDLE_FOR)
-            .http1_max_headers(HEADERS_MAX)
-            .user_agent(concat!("airlock/", env!("CARGO_PKG_VERSION")))
-            .referer(false)
-            .build()
-            .map_err(|_| ClientError::NoCertificates)
+        let builder = |redirects| {
+            reqwest::Client::builder()
+                .redirect(redirects)
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .dns_resolver(Arc::new(GuardedNames { addresses: self.clone(), port }))
+                .connect_timeout(CONNECT_MAX)
+                .pool_max_idle_per_host(idle_max)
+                .pool_idle_timeout(IDLE_FOR)
+                .http1_max_headers(HEADERS_MAX)
+                .user_agent(concat!("airlock/", env!("CARGO_PKG_VERSION")))
+                .referer(false)
+        };
+        match builder(redirects).build() {
+            Ok(client) => Ok(client),
+            // A plain connection needs no certificates. Without any, a redirect to HTTPS fails as
+            // untrusted, so it is not followed.
+            Err(_) if url.scheme() == "http" => builder(reqwest::redirect::Policy::none())
+                .tls_certs_only([])
+                .build()
+                .map_err(|_| ClientError::NoCertificates),
+            Err(_) => Err(ClientError::NoCertificates),
+        }
     }
 }
 

@@ -239,6 +239,6 @@ async fn a_client_that_waits_for_a_program_sees_what_its_tool_says() {
         .await
         .unwrap();
     let text = answer.text().await.unwrap();
-    assert!(text.contains("1 tool calls; the last tool reports: 0 of 11000, waiting"), "{text}");
+    assert!(text.contains("1 tool call; the last tool reports: 0 of 11000, waiting"), "{text}");
     server.stop().await;
 }

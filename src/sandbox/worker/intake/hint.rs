@@ -111,8 +111,7 @@ pub(super) fn for_error(name: &str, message: &str, source: &str) -> Option<&'sta
     match name {
         "ReferenceError" => {
             let missed = message.strip_suffix(" is not defined")?;
-            let is_escape = |escape: &&str| *escape == missed && source.contains(&entity(escape));
-            match HTML_ESCAPES.iter().any(|escape| is_escape(&escape)) {
+            match HTML_ESCAPES.contains(&missed) && source.contains(&entity(missed)) {
                 true => Some(HTML),
                 false => missing(missed),
             }

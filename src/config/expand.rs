@@ -1,0 +1,108 @@
+//! Expansion of `${NAME}` and `~/` in the texts of upstreams, as shells and other MCP clients do
+//! it, so that neither is ever sent as it is written. Only where the documentation of a key says
+//! so.
+
+use std::path::PathBuf;
+
+use super::{resolve::Resolver, resolved::UnsetVariable};
+
+/// Returns true if the text refers to a variable.
+pub(super) fn has_variable(text: &str) -> bool {
+    text.replace("$${", "").contains("${")
+}
+
+impl Resolver<'_> {
+    /// Replaces `${NAME}` by the environment variable; `$${` stands for `${`. A variable that is
+    /// not set concerns the upstream at the path alone; anything else in the braces is a problem.
+    pub(super) fn expanded(&mut self, at: &[&str], text: &str) -> String {
+        self.replaced(at, text, Self::variable)
+    }
+
+    fn replaced(
+        &mut self,
+        at: &[&str],
+        text: &str,
+        variable: impl Fn(&mut Self, &[&str], &str) -> String,
+    ) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            let (before, reference) = rest.split_at(start);
+            if let Some(before) = before.strip_suffix('$') {
+                out.push_str(before);
+                out.push_str("${");
+                rest = &reference[2..];
+                continue;
+            }
+            // Braces that stay open are no reference.
+            let Some((name, after)) = reference[2..].split_once('}') else { break };
+            out.push_str(before);
+            out.push_str(&variable(self, at, name));
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// The value of a variable; empty if it is not set.
+    fn variable(&mut self, at: &[&str], name: &str) -> String {
+        if !is_name(name) {
+            let message = format!(
+                "`{}` contains `${{{name}}}`, which is not a reference to an environment variable; \
+                allowed: `${{NAME}}`, or `$${{` for a literal `${{`",
+                at.join(".")
+            );
+            self.report(at, message);
+            return String::new();
+        }
+        let value = self.variables.get(name).cloned();
+        if value.is_none() {
+            self.note_unset(at, name);
+        }
+        value.unwrap_or_default()
+    }
+
+    /// Notes that the upstream at the path needs a variable that is not set.
+    pub(super) fn note_unset(&mut self, at: &[&str], variable: &str) {
+        let whole: Vec<String> = at.iter().map(|&key| key.to_owned()).collect();
+        self.unset.push(UnsetVariable {
+            // Behind `upstreams` and its name.
+            key: at[at.len().min(2)..].join("."),
+            variable: variable.to_owned(),
+            origin: self.layers.origin(&whole),
+        });
+    }
+
+    /// The path with a leading `~/` replaced by the user's home folder, if that is known.
+    pub(super) fn in_home(&self, path: &str) -> PathBuf {
+        let home = self.variables.get("HOME").filter(|home| !home.is_empty());
+        match (path.strip_prefix("~/"), home) {
+            (Some(below), Some(home)) => PathBuf::from(home).join(below),
+            _ if path == "~" => home.map_or_else(|| path.into(), PathBuf::from),
+            _ => path.into(),
+        }
+    }
+
+    /// A command or an argument, expanded like a word in a shell. Arguments can be scripts, which
+    /// have variables of their own: what no variable of the server explains stays as it is, unless
+    /// the argument is a single word.
+    pub(super) fn word(&mut self, at: &[&str], text: &str) -> String {
+        let is_word = !text.contains(char::is_whitespace);
+        let expanded = self.replaced(at, text, |resolver, at, name| {
+            match resolver.variables.get(name).filter(|_| is_name(name)) {
+                Some(value) => value.clone(),
+                None if is_word && is_name(name) => resolver.variable(at, name),
+                None => format!("${{{name}}}"),
+            }
+        });
+        match text.starts_with('~') {
+            true => self.in_home(&expanded).to_string_lossy().into_owned(),
+            false => expanded,
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

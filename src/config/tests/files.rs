@@ -1,0 +1,97 @@
+//! Tests of files: their encoding, their databases, and what their texts expand to.
+
+use super::*;
+
+#[test]
+fn each_configuration_file_has_a_database_of_its_own() {
+    let (one, other) = (Folder::with(""), Folder::with(""));
+    let path = |folder: &Folder, variables: &[(&str, &str)]| {
+        folder.load(variables, &[]).unwrap().store.path
+    };
+    let home = [("HOME", "/home/me")];
+    let of_one = path(&one, &home);
+    assert_ne!(of_one, path(&other, &home));
+    assert_eq!(of_one, path(&one, &home));
+    assert!(of_one.starts_with("/home/me/.local/share/airlock/configurations"), "{of_one:?}");
+    // The user's own file, and no file, have the database in the data folder itself.
+    let users = one.0.path().join("home/.config/airlock");
+    fs::create_dir_all(&users).unwrap();
+    fs::write(users.join("airlock.toml"), "").unwrap();
+    let home = one.0.path().join("home").display().to_string();
+    let named = users.join("airlock.toml").display().to_string();
+    let variables = [("HOME", home.as_str()), ("AIRLOCK_CONFIG", named.as_str())];
+    assert_eq!(path(&one, &variables), Path::new(&home).join(".local/share/airlock/airlock.db"));
+    let set = [("HOME", home.as_str()), ("AIRLOCK_STORE_URL", "sqlite:///x/y.db")];
+    assert_eq!(path(&other, &set), Path::new("/x/y.db"));
+}
+
+#[test]
+fn files_as_windows_writes_them_are_read_or_named() {
+    let folder = Folder::with("");
+    let file = folder.0.path().join("airlock.toml");
+    fs::write(&file, "\u{feff}[policy]\r\nprofile = \"strict\"\r\n").unwrap();
+    assert_eq!(folder.load(&[], &[]).unwrap().policy.profile, Profile::Strict);
+    for utf16 in [&b"\xff\xfe[\0a\0]\0"[..], b"\xfe\xff\0[\0a\0]", b"[\0a\0]\0\n\0"] {
+        fs::write(&file, utf16).unwrap();
+        let error = folder.load(&[], &[]).unwrap_err();
+        assert!(error.contains("it is encoded as UTF-16; save it as UTF-8"), "{error}");
+    }
+    fs::write(&file, b"# caf\xe9\n").unwrap();
+    assert!(folder.load(&[], &[]).unwrap_err().contains("it is not encoded as UTF-8"));
+}
+
+#[test]
+fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
+    let folder = Folder::with(
+        r#"
+        [upstreams.program]
+        command = "~/bin/server"
+        args = ["--root", "${ROOT}/x", "~/y", "a~/z", "$${ROOT}", "--token=${UNSET}",
+            "for i in ${X:-1}; do echo ${i} ${ROOT}; done", "${input:key}"]
+        env = { KEY = "key-${KEY}", PLAIN = "$${x}" }
+        [upstreams.service]
+        kind = "openapi"
+        spec = "~/api/${NAME}.json"
+        base_url = "https://api.example"
+        headers = { x-key = "${KEY}", x-plain = "plain" }
+        "#,
+    );
+    let variables =
+        [("HOME", "/home/me"), ("ROOT", "/srv/data"), ("KEY", "hunter2"), ("NAME", "shop")];
+    let config = folder.load(&variables, &[]).unwrap();
+    let [program, service] = &config.upstreams[..] else { panic!("two upstreams") };
+    let Transport::Stdio { command, args, env, env_secret, .. } = &program.transport else {
+        panic!("a program")
+    };
+    assert_eq!(command, "/home/me/bin/server");
+    let script = "for i in ${X:-1}; do echo ${i} /srv/data; done";
+    let expected = [
+        "--root",
+        "/srv/data/x",
+        "/home/me/y",
+        "a~/z",
+        "${ROOT}",
+        "--token=",
+        script,
+        "${input:key}",
+    ];
+    assert_eq!(args[..], expected);
+    assert_eq!(env["PLAIN"].expose(), "${x}");
+    assert_eq!(env_secret["KEY"], SecretSource::Value("key-hunter2".into()));
+    let unset: Vec<_> = program.unset.iter().map(|unset| unset.variable.as_str()).collect();
+    assert_eq!(unset, ["UNSET"]);
+    let Transport::OpenApi { spec, .. } = &service.transport else { panic!("an API") };
+    assert_eq!(*spec, Document::File("/home/me/api/shop.json".into()));
+    let access = service.access.as_ref().unwrap();
+    assert_eq!(access.headers["x-key"].expose(), "hunter2");
+    assert!(access.secret_headers.contains("x-key") && !access.secret_headers.contains("x-plain"));
+    for (text, problem) in [
+        ("command = \"x\"\nenv = { A = \"${input:key}\" }", "contains `${input:key}`"),
+        ("url = \"https://x.example/\"\nheaders = { a = \"${a b}\" }", "contains `${a b}`"),
+        ("url = \"https://x.example/${KEY}\"", "variables are not expanded in URLs"),
+    ] {
+        let error = Folder::with(&format!("[upstreams.x]\n{text}\n")).load(&variables, &[]);
+        let error = error.unwrap_err();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+}
