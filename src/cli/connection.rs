@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{self, Audience, Failure},
     base::instance::Instance,
-    config::{Config, Flag},
+    config::{Config, Flag, UnsetVariable},
 };
 
 /// Time limit for a fresh server's upstreams; then a command goes on without them.
@@ -66,6 +66,15 @@ impl Connection {
         if need == Need::Tools {
             spinner.say("connecting to upstreams");
             connection.settle().await?;
+            for upstream in &config.upstreams {
+                for UnsetVariable { key, variable, origin } in &upstream.unset {
+                    let name = &upstream.name;
+                    note(format!(
+                        "the upstream `{name}` cannot be used: `{key}` needs the environment \
+                        variable `{variable}`, which is not set ({origin})"
+                    ));
+                }
+            }
         }
         Ok(connection)
     }

@@ -87,3 +87,23 @@ async fn an_unset_variable_concerns_its_upstream_alone() {
     let (code, _, error) = said(&config, &["upstreams", "remove", "shop"]).await;
     assert_eq!(code, 0, "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_without_a_server_tells_which_variable_is_not_set() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = folder.path().join("airlock.toml");
+    let database = folder.path().join("a.db");
+    let text = format!(
+        "[store]\nurl = \"sqlite://{}\"\n{}env = {{ KEY = {{ env = \"AIRLOCK_TEST_UNSET\" }} }}\n",
+        database.display(),
+        demo(&[])
+    );
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(folder.path().join("program.ts"), "return 1").unwrap();
+    let program = folder.path().join("program.ts");
+    let (code, output, error) = said(&config, &["run", program.to_str().unwrap()]).await;
+    assert_eq!((code, output.trim()), (0, "1"), "{error}");
+    let told = "the upstream `demo` cannot be used: `env.KEY` needs the environment variable \
+        `AIRLOCK_TEST_UNSET`, which is not set (";
+    assert!(error.contains(told) && error.contains("airlock.toml:7)"), "{error}");
+}
