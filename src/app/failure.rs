@@ -91,6 +91,13 @@ impl Failure {
                 own.policy_files.len()
             ),
         };
+        if own.has_same_file(other) && own.digest != other.digest {
+            let file = named(&own.file);
+            return Self::unavailable(format!(
+                "{file} has changed since {server} started, and now has another policy"
+            ))
+            .hint(format!("restart the server (`kill {pid}` stops it)"));
+        }
         let use_its = match &other.file {
             Some(file) if !own.has_same_file(other) => {
                 format!("use its configuration with `--config {}`", file.display())

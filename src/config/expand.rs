@@ -89,6 +89,15 @@ impl Resolver<'_> {
     pub(super) fn word(&mut self, at: &[&str], text: &str) -> String {
         let is_word = !text.contains(char::is_whitespace);
         let expanded = self.replaced(at, text, |resolver, at, name| {
+            if sounds_secret(name) && resolver.variables.contains_key(name) {
+                let message = format!(
+                    "`{}` contains `${{{name}}}`, which sounds like a secret: arguments are shown \
+                    to other processes and in lists; pass it in `env` instead",
+                    at.join(".")
+                );
+                resolver.report(at, message);
+                return String::new();
+            }
             match resolver.variables.get(name).filter(|_| is_name(name)) {
                 Some(value) => value.clone(),
                 None if is_word && is_name(name) => resolver.variable(at, name),
@@ -105,4 +114,11 @@ impl Resolver<'_> {
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Returns true if the name of a variable suggests that it holds a secret.
+fn sounds_secret(name: &str) -> bool {
+    const PARTS: [&str; 7] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "KEY"];
+    let name = name.to_ascii_uppercase();
+    name.split('_').any(|part| PARTS.iter().any(|secret| part.ends_with(secret)))
 }

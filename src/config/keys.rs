@@ -286,7 +286,8 @@ pub struct UpstreamKeys {
     #[schemars(with = "String")]
     pub command: Option<String>,
     /// Arguments of the program, expanded like `command`. In an argument with spaces, such as a
-    /// script, only variables that are set are expanded. Write secrets in `env` instead.
+    /// script, only variables that are set are expanded. A variable whose name sounds like a secret
+    /// (such as `API_TOKEN`) is refused: pass it in `env` instead.
     pub args: Vec<String>,
     /// Environment variables of the program: a string, or a SECRET as in `auth`. `${NAME}` in a
     /// string is expanded; `$${` is a literal `${`.

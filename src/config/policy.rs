@@ -109,6 +109,10 @@ impl Resolver<'_> {
             _ => self.folder.to_path_buf(),
         };
         let scope = scope.filter(|_| self.problems.len() == before)?;
-        Some(PolicyFile { path: base.join(&table.path), scope, upstream: table.upstream })
+        Some(PolicyFile {
+            path: base.join(self.in_home(&table.path)),
+            scope,
+            upstream: table.upstream,
+        })
     }
 }

@@ -46,6 +46,8 @@ impl Resolver<'_> {
             UpstreamKind::OpenApi => self.openapi(name, keys),
             UpstreamKind::GraphQl => self.graphql(name, keys),
         };
+        // Of the transport, which accounts share.
+        let shared = self.unset.clone();
         let access = match keys.command {
             Some(_) if keys.kind == UpstreamKind::Mcp => None,
             _ => self.own_access(name, keys),
@@ -66,7 +68,8 @@ impl Resolver<'_> {
         };
         let accounts = keys.accounts.iter().filter_map(|(account, own)| {
             let access = self.account(name, account, keys, own)?;
-            let unset = std::mem::take(&mut self.unset);
+            let mut unset = shared.clone();
+            unset.append(&mut self.unset);
             Some(upstream(format!("{name}-{account}"), transport.clone()?, Some(access), unset))
         });
         let accounts: Vec<_> = accounts.collect();

@@ -12,6 +12,8 @@ use crate::{
 
 /// Integers of one call that are converted, at most; the others stay as they are.
 const INTEGERS_MAX: usize = 10_000;
+/// Bytes of the pointers to these integers together; integers beyond it stay as they are.
+const POINTERS_BYTES_MAX: usize = 1024 * 1024;
 /// Combined forms that are looked at for the types of one field.
 const SCHEMAS_MAX: usize = 60;
 
@@ -19,8 +21,7 @@ const SCHEMAS_MAX: usize = 60;
 /// it wants a string and no number; none if there are no such.
 pub(super) fn converted(root: &Value, args: &Value) -> Option<Value> {
     let is_string = |value: &Value| value.as_str().and_then(unsafe_integer).is_some();
-    let mut found = Vec::new();
-    collect(args, "", &|value| is_string(value) || unsafe_digits(value).is_some(), &mut found);
+    let found = Leaves::of(args, &|value| is_string(value) || unsafe_digits(value).is_some());
     let mut converted: Option<Value> = None;
     for pointer in found {
         let Some(schema) = part(root, args, &pointer) else { continue };
@@ -55,9 +56,7 @@ pub(super) fn has_rounded(args: &Value) -> bool {
 
 /// Describes the first number that may have been rounded where the schema wants an integer.
 pub(super) fn rounded(root: &Value, args: &Value) -> Option<String> {
-    let mut found = Vec::new();
-    collect(args, "", &is_rounded, &mut found);
-    let wrong = found.into_iter().find(|pointer| {
+    let wrong = Leaves::of(args, &is_rounded).into_iter().find(|pointer| {
         part(root, args, pointer).is_some_and(|schema| {
             let types = Types::of(schema, root);
             types.integer && !types.number
@@ -71,29 +70,55 @@ pub(super) fn rounded(root: &Value, args: &Value) -> Option<String> {
     ))
 }
 
-/// Collects JSON Pointers of the leaves that are wanted, at most [`INTEGERS_MAX`].
-fn collect(value: &Value, at: &str, is_wanted: &impl Fn(&Value) -> bool, out: &mut Vec<String>) {
-    if out.len() >= INTEGERS_MAX {
-        return;
+/// JSON Pointers of the leaves that are wanted, bounded in number and size: keys are the caller's,
+/// and each leaf repeats those on its way.
+struct Leaves<'w> {
+    is_wanted: &'w dyn Fn(&Value) -> bool,
+    found: Vec<String>,
+    bytes_left: usize,
+}
+
+impl<'w> Leaves<'w> {
+    fn of(args: &Value, is_wanted: &'w dyn Fn(&Value) -> bool) -> Vec<String> {
+        let mut leaves = Self { is_wanted, found: vec![], bytes_left: POINTERS_BYTES_MAX };
+        leaves.collect(args, &mut String::new());
+        leaves.found
     }
-    match value {
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                if item.is_object() || item.is_array() || is_wanted(item) {
-                    collect(item, &format!("{at}/{index}"), is_wanted, out);
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= INTEGERS_MAX || self.bytes_left == 0
+    }
+
+    fn collect(&mut self, value: &Value, at: &mut String) {
+        if self.is_full() {
+            return;
+        }
+        let length = at.len();
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    at.push_str(&format!("/{index}"));
+                    self.collect(item, at);
+                    at.truncate(length);
                 }
             }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                if member.is_object() || member.is_array() || is_wanted(member) {
-                    let name = name.replace('~', "~0").replace('/', "~1");
-                    collect(member, &format!("{at}/{name}"), is_wanted, out);
+            Value::Object(members) => {
+                for (name, member) in members {
+                    at.push('/');
+                    at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    self.collect(member, at);
+                    at.truncate(length);
                 }
             }
+            leaf if (self.is_wanted)(leaf) => match self.bytes_left.checked_sub(at.len()) {
+                Some(left) => {
+                    self.bytes_left = left;
+                    self.found.push(at.clone());
+                }
+                None => self.bytes_left = 0,
+            },
+            _ => {}
         }
-        leaf if is_wanted(leaf) => out.push(at.to_owned()),
-        _ => {}
     }
 }
 

@@ -82,12 +82,13 @@ pub(super) async fn check_offloaded(
     offloaded_unless(tool, is_quick, move |tool| check(tool, &args)).await
 }
 
-/// Validates arguments that are already an object.
+/// Validates arguments that are already an object. Converts nothing: what was judged and approved
+/// is what is sent.
 pub(super) async fn check_value_offloaded(
     tool: &Arc<Tool>,
     args: JsonObject,
 ) -> Result<JsonObject, ArgumentError> {
-    offloaded_unless(tool, false, move |tool| judged(tool, Value::Object(args))).await
+    offloaded_unless(tool, false, move |tool| judged(tool, Value::Object(args), false)).await
 }
 
 /// Checks where that blocks nobody. What may take long waits for its turn.
@@ -127,10 +128,10 @@ pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError
             return Err(error(format!("the arguments of `{call}` are not JSON: {fault}")));
         }
     };
-    judged(tool, value)
+    judged(tool, value, true)
 }
 
-fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
+fn judged(tool: &Tool, value: Value, may_convert: bool) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
     let Some(checker) = tool.checker() else { return into_object(value).map_err(error) };
     let call = path::expression(&tool.path);
@@ -138,7 +139,9 @@ fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
         return Err(error(format!("`{call}`: {fault}")));
     }
     let converted = || {
-        integers::converted(&tool.input_schema.value(), &value)
+        Some(&value)
+            .filter(|_| may_convert)
+            .and_then(|value| integers::converted(&tool.input_schema.value(), value))
             .filter(|converted| checker.allows(converted, STEPS_MAX) == Some(true))
     };
     match checker.allows(&value, STEPS_MAX) {

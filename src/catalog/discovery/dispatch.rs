@@ -87,11 +87,15 @@ impl Catalog {
         let path = &*path::plain(path);
         // A path never means another tool because the one that it names is hidden from the caller:
         // hidden tools count in what a path may mean, and are left out at the end.
+        // Nor another upstream's, because its own has not listed its tools yet.
+        let first = path.split('.').next().unwrap_or_default();
+        let is_own =
+            |tool: &&Arc<Tool>| !self.supervisors.contains_key(first) || *tool.upstream == *first;
         let meant = snapshot.get(path).or_else(|| {
-            let mut alike = snapshot.alike(path);
+            let mut alike = snapshot.alike(path).filter(is_own);
             match (alike.next(), alike.next()) {
                 (only, None) => only.or_else(|| {
-                    let mut normalized = snapshot.normalized(path);
+                    let mut normalized = snapshot.normalized(path).filter(is_own);
                     normalized.next().filter(|_| normalized.next().is_none())
                 }),
                 _ => None,
@@ -101,7 +105,12 @@ impl Catalog {
     }
 
     fn supervisor_of(&self, path: &str) -> Option<&UpstreamSupervisor> {
-        let first = path::normalized(path::plain(path).split('.').next().unwrap_or_default());
+        let plain = path::plain(path);
+        let first = plain.split('.').next().unwrap_or_default();
+        if let Some(exact) = self.supervisors.get(first) {
+            return Some(exact);
+        }
+        let first = path::normalized(first);
         self.supervisors
             .values()
             .find(|supervisor| path::normalized(supervisor.name()) == first)

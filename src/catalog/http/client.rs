@@ -238,8 +238,11 @@ impl ServiceClient {
             .map_err(late)?
             .map_err(ServiceFailure::Credential)?;
         let answer = self.timed(request, request_credential.as_ref(), until).await?;
+        // Errors beside a success are GraphQL's way (whose requests keep their method). Elsewhere
+        // they may be about a part of a request, which is only repeated if that is safe.
+        let may_look = request.keeps_method || request.idempotent;
         let is_refused = answer.status == StatusCode::UNAUTHORIZED
-            || unauthenticated::is_refusal(&answer, request.idempotent);
+            || may_look && unauthenticated::is_refusal(&answer, request.idempotent);
         let Some(refused) = request_credential.filter(|_| is_refused) else {
             return Ok(answer);
         };

@@ -38,7 +38,7 @@ pub(super) fn next(
     named: &[Origin],
 ) -> Result<Option<Hop>, ServiceFailure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    let (next_method, with_body) = match status.as_u16() {
+    let (next_method, mut with_body) = match status.as_u16() {
         301 | 302 | 307 | 308 if reads => (method.clone(), true),
         303 if keeps_method && !reads => return Ok(None),
         303 => (if *method == Method::HEAD { Method::HEAD } else { Method::GET }, false),
@@ -66,6 +66,8 @@ pub(super) fn next(
                 the configuration"
             )));
         }
+        // What a body holds is meant for the service's own host.
+        with_body &= url.host() == from.host();
         // Names are judged for the port of the service itself when they are resolved.
         if addresses.is_own_port(url.port_or_known_default()) {
             return Err(refused(format!("to `{place}`, a port of this server itself")));

@@ -56,8 +56,13 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
         headers = { x-key = "${KEY}", x-plain = "plain" }
         "#,
     );
-    let variables =
-        [("HOME", "/home/me"), ("ROOT", "/srv/data"), ("KEY", "hunter2"), ("NAME", "shop")];
+    let variables = [
+        ("HOME", "/home/me"),
+        ("ROOT", "/srv/data"),
+        ("KEY", "hunter2"),
+        ("NAME", "shop"),
+        ("API_KEY", "hunter3"),
+    ];
     let config = folder.load(&variables, &[]).unwrap();
     let [program, service] = &config.upstreams[..] else { panic!("two upstreams") };
     let Transport::Stdio { command, args, env, env_secret, .. } = &program.transport else {
@@ -86,6 +91,7 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
     assert_eq!(access.headers["x-key"].expose(), "hunter2");
     assert!(access.secret_headers.contains("x-key") && !access.secret_headers.contains("x-plain"));
     for (text, problem) in [
+        ("command = \"x\"\nargs = [\"Bearer ${API_KEY}\"]", "sounds like a secret"),
         ("command = \"x\"\nenv = { A = \"${input:key}\" }", "contains `${input:key}`"),
         ("url = \"https://x.example/\"\nheaders = { a = \"${a b}\" }", "contains `${a b}`"),
         ("url = \"https://x.example/${KEY}\"", "variables are not expanded in URLs"),

@@ -16,7 +16,7 @@ use super::{
     expr::Expr,
     regex::compile_regex,
     subject::{ArgPath, EvaluationError, Subject},
-    value::{Equality, compare_numbers, equality, preview, same_type, value_at},
+    value::{Equality, compare_numbers, equality, may_be_same, preview, same_type, value_at},
 };
 use crate::policy::file::{Op, type_name};
 
@@ -132,14 +132,15 @@ impl CompiledComparison {
     /// Tests if the list of the file has the value.
     fn is_in(&self, value: &Value, list: &[Value]) -> Result<bool, EvaluationError> {
         let mut comparable = value.is_null() || list.is_empty();
+        let mut doubtful = false;
         for item in list {
             match equality(value, item) {
                 Equality::Equal => return Ok(true),
                 Equality::Different => comparable |= !item.is_null(),
-                Equality::Incomparable => {}
+                Equality::Incomparable => doubtful |= may_be_same(value, item),
             }
         }
-        match comparable {
+        match comparable && !doubtful {
             true => Ok(false),
             false => Err(self.mismatch(value, "values of the types in its list")),
         }

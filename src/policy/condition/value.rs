@@ -93,6 +93,17 @@ pub(super) fn equality(left: &Value, right: &Value) -> Equality {
     }
 }
 
+/// Returns true if values of different types may be the same to a service: `5` and `"5"`, or a
+/// list or an object with the value in it.
+pub(super) fn may_be_same(left: &Value, right: &Value) -> bool {
+    let is_nested = |value: &Value| value.is_array() || value.is_object();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    is_nested(left) || is_nested(right) || text(left).eq_ignore_ascii_case(&text(right))
+}
+
 /// Compares whole numbers exactly, others as `f64`.
 pub(super) fn compare_numbers(left: &Number, right: &Number) -> Ordering {
     let whole = |number: &Number| {

@@ -44,7 +44,7 @@ fn a_redirect_is_followed_when_it_says_the_same_thing_elsewhere() {
         );
         assert_eq!(
             follow(FROM, Method::GET, status, "https://cdn.example/c"),
-            to("https://cdn.example/c", "GET", true)
+            to("https://cdn.example/c", "GET", false)
         );
     }
     assert_eq!(follow(FROM, Method::POST, 303, "/c"), to("https://api.example/c", "GET", false));

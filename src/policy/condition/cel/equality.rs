@@ -5,7 +5,7 @@
 use cel::{
     DeclarationError, Env, ExecutionError,
     common::{
-        types::{CelBool, CelList, CelMap, DYN_TYPE, Kind},
+        types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelString, CelUInt, DYN_TYPE, Kind},
         value::{CowVal, Val},
     },
 };
@@ -62,17 +62,20 @@ fn contains<'b, 'v>(
             (_, Some(map)) => map.inner().keys().map(|key| key.inner() as &dyn Val).collect(),
             _ => return Err(mismatch("in", value, container)),
         };
-    let (mut comparable, mut incomparable) = (0, 0);
+    let (mut comparable, mut incomparable, mut doubtful) = (0, 0, false);
     for item in &items {
         match equality(value, *item) {
             Equality::Equal => return Ok(CowVal::owned(CelBool::from(true))),
             Equality::Different
                 if kind(*item) == Kind::NullType && kind(value) != Kind::NullType => {}
             Equality::Different => comparable += 1,
-            Equality::Incomparable => incomparable += 1,
+            Equality::Incomparable => {
+                incomparable += 1;
+                doubtful |= may_be_same(value, *item);
+            }
         }
     }
-    match incomparable > 0 && is_doubtful(comparable) {
+    match incomparable > 0 && (doubtful || is_doubtful(comparable)) {
         true => Err(mismatch("in", value, container)),
         false => Ok(CowVal::owned(CelBool::from(false))),
     }
@@ -110,6 +113,27 @@ fn kind(value: &dyn Val) -> Kind {
         Kind::Int | Kind::UInt => Kind::Double,
         kind => kind,
     }
+}
+
+/// Returns true if values of different types may be the same to a service, as
+/// [`value::may_be_same`](crate::policy::condition::value::may_be_same) says of JSON.
+fn may_be_same(left: &dyn Val, right: &dyn Val) -> bool {
+    match (text(left), text(right)) {
+        (Some(left), Some(right)) => left.eq_ignore_ascii_case(&right),
+        _ => true,
+    }
+}
+
+/// A scalar as text; none for other values.
+fn text(value: &dyn Val) -> Option<String> {
+    if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+        return Some(text.inner().to_owned());
+    }
+    let int = value.downcast_ref::<CelInt>().map(|value| value.inner().to_string());
+    let uint = || value.downcast_ref::<CelUInt>().map(|value| value.inner().to_string());
+    let double = || value.downcast_ref::<CelDouble>().map(|value| value.inner().to_string());
+    let boolean = || value.downcast_ref::<CelBool>().map(|value| value.inner().to_string());
+    int.or_else(uint).or_else(double).or_else(boolean)
 }
 
 fn lists(left: &dyn Val, right: &dyn Val) -> Equality {
