@@ -6,8 +6,8 @@
 //!
 //! The floors, lowest first: `keys` (the keys with their documentation), `error`, `toml_json`,
 //! `shape` (the JSON Schema of the keys) and `source` (the layers); `check`; `resolved` (the
-//! resulting values); `resolve`, `credential`, `policy` and `upstreams` (keys to values); `show`
-//! and `reference`.
+//! resulting values); `resolve`, `expand`, `credential`, `policy` and `upstreams` (keys to values);
+//! `show` and `reference`.
 
 mod check;
 mod credential;

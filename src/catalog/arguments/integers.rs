@@ -156,3 +156,21 @@ impl Types {
         types
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pointers_to_integers_have_a_bound_whatever_the_keys() {
+        let long = "/".repeat(100_000);
+        let args = json!({ long: vec![1e16; 1_000], "short": 1e16 });
+        let found = Leaves::of(&args, &is_rounded);
+        let bytes: usize = found.iter().map(String::len).sum();
+        assert!(!found.is_empty() && bytes <= POINTERS_BYTES_MAX, "{bytes}");
+        let many = json!(vec![1e16; INTEGERS_MAX + 1]);
+        assert_eq!(Leaves::of(&many, &is_rounded).len(), INTEGERS_MAX);
+    }
+}

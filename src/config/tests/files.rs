@@ -101,3 +101,24 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
         assert!(error.contains(problem), "{text}: {error}");
     }
 }
+
+#[test]
+fn an_account_lacks_what_its_upstream_lacks() {
+    let folder = Folder::with(
+        r#"
+        [upstreams.shop]
+        kind = "openapi"
+        spec = "${SPECS}/api.json"
+        base_url = "https://shop.example"
+        auth = { bearer = { env = "OWN" } }
+        accounts = { other = { auth = { bearer = { env = "OTHER" } } } }
+        "#,
+    );
+    let config = folder.load(&[], &[]).unwrap();
+    let unset = |name: &str| -> Vec<String> {
+        let upstream = config.upstreams.iter().find(|upstream| upstream.name == name).unwrap();
+        upstream.unset.iter().map(|unset| unset.variable.clone()).collect()
+    };
+    assert_eq!(unset("shop"), ["SPECS", "OWN"]);
+    assert_eq!(unset("shop-other"), ["SPECS", "OTHER"]);
+}
