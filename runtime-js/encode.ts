@@ -107,7 +107,7 @@ function argument(value: number): any {
   if (INTEGER_MIN <= value && value <= INTEGER_MAX)
     op_warn(
       `an argument holds ${value}, an integer beyond 2^53 that may have been rounded; ` +
-        `write it as a bigint, such as \`${BigInt(value)}n\``,
+        "write its digits as a bigint, with `n` at the end, or as a string",
     );
   return JSONRawJSON(NumberPrototypeToExponential(value));
 }

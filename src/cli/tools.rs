@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::Failure,
-    base::unique_keys::duplicate_key,
+    base::{integers::may_be_unsafe, unique_keys::duplicate_key},
     config::Config,
     service::{
         Execute,
@@ -181,7 +181,16 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
     if let Some(key) = duplicate_key(args.as_bytes()) {
         return Err(Failure::other(format!("`--args` has the key {key} twice in one object")));
     }
-    Ok(format!("return await tools[{}](JSON.parse({}))", Value::from(path), Value::from(args)))
+    let (path, json) = (Value::from(path), Value::from(args));
+    Ok(match may_be_unsafe(args.as_bytes()) {
+        false => format!("return await tools[{path}](JSON.parse({json}))"),
+        // Integers that a JavaScript number would round become bigints.
+        true => format!(
+            "const exact = (key, value, {{ source }}) => typeof value === 'number' && \
+                /^-?\\d+$/.test(source) && !Number.isSafeInteger(value) ? BigInt(source) : value; \
+                return await tools[{path}](JSON.parse({json}, exact))"
+        ),
+    })
 }
 
 /// Adapts the error of a call to the person who made it: the program is ours, and the next steps

@@ -8,7 +8,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{policy::Policed, server::TestServer};
+use crate::{
+    cli::say,
+    support::{policy::Policed, server::TestServer},
+};
 
 const LARGE: &str = "7310448219005560003";
 
@@ -145,6 +148,35 @@ async fn a_large_integer_goes_out_in_the_type_that_the_schema_wants() {
     assert_eq!(right, format!("tools.svc.rows.get({{ ref: {LARGE}n }})"));
     let made = server.run(&format!("return await {right}")).await;
     assert_eq!(made["result"], json!({ "path": LARGE }), "{made}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_by_hand_sends_the_digits_that_were_given() {
+    let files = configured().await;
+    let server = TestServer::with(&files.configuration).await;
+    let config = server.config_file();
+    for (tool, args, expected) in [
+        ("svc.rows.get", format!(r#"{{"ref":{LARGE}}}"#), json!({ "path": LARGE })),
+        ("svc.rows.get", format!(r#"{{"ref":-{LARGE}}}"#), json!({ "path": format!("-{LARGE}") })),
+        (
+            "svc.rows.make",
+            format!(r#"{{"body":{{"name":{LARGE},"many":[1,{LARGE}],"any":[{LARGE},1.5,2e3]}}}}"#),
+            json!({ "got": format!(
+                r#"{{"name":"{LARGE}","many":[1,{LARGE}],"any":[{LARGE},1.5,2000]}}"#
+            ) }),
+        ),
+    ] {
+        let said = say(&config, &["tools", "call", tool, "--args", &args], "").await;
+        assert_eq!((said.code, said.json()), (Some(0), expected), "{args}: {}", said.beside);
+    }
+    let beyond = r#"{"body":{"any":123456789012345678901234567890}}"#;
+    let refused = say(&config, &["tools", "call", "svc.rows.make", "--args", beyond], "").await;
+    assert_eq!(refused.code, Some(1), "{}", refused.beside);
+    assert!(
+        refused.beside.contains("more than 64 bits: pass it as a string"),
+        "{}",
+        refused.beside
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -191,7 +191,7 @@ fn an_integer_that_was_rounded_is_told() {
     assert_eq!(
         ran.head.warnings,
         ["an argument holds 7310448219005560000, an integer beyond 2^53 that may have been \
-            rounded; write it as a bigint, such as `7310448219005559808n`",],
+            rounded; write its digits as a bigint, with `n` at the end, or as a string",],
     );
 }
 

@@ -1,44 +1,75 @@
 //! Routes progress notifications of a server to the callers they concern.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use parking_lot::Mutex;
-use rmcp::model::{ProgressNotificationParam, ProgressToken};
+use rmcp::model::{NumberOrString, ProgressNotificationParam, ProgressToken};
 
 use crate::{base::text::cut, catalog::upstream::CallNews};
 
 /// Longest notice, in bytes.
 const NOTICE_BYTES_MAX: usize = 200;
 
-/// The calls that are on their way, by their tokens; as many as the supervisor in front admits.
+/// Most notices that are kept for calls which nobody follows yet.
+const EARLY_NOTICES_MAX: usize = 64;
+
+/// Knows who follows which call.
 #[derive(Default)]
-pub(super) struct ProgressRouter(Mutex<HashMap<ProgressToken, CallNews>>);
+pub(super) struct ProgressRouter(Mutex<Routes>);
+
+#[derive(Default)]
+struct Routes {
+    /// The calls that are on their way, by their tokens; as many as the supervisor in front admits.
+    followed: HashMap<ProgressToken, CallNews>,
+    /// The latest notices with other tokens. The library gives out a call's token once the call was
+    /// sent, and a server can have reported before that.
+    early: VecDeque<(ProgressToken, String)>,
+}
 
 impl ProgressRouter {
     /// Notices with this token go to `news` until what is returned is dropped.
     pub(super) fn follow(&self, token: ProgressToken, news: CallNews) -> Followed<'_> {
-        self.0.lock().insert(token.clone(), news);
-        Followed { desk: self, token }
+        let mut routes = self.0.lock();
+        let early = routes.early.iter().position(|(of, _)| *of == token);
+        if let Some((_, notice)) = early.and_then(|at| routes.early.remove(at)) {
+            // Under the lock, so that no later notice comes before it.
+            news(&notice);
+        }
+        routes.followed.insert(token.clone(), news);
+        drop(routes);
+        Followed { router: self, token }
     }
 
-    /// A server told how far a call is. One that nobody follows is dropped.
+    /// Passes on how far a call is, or keeps it for a moment if nobody follows the call.
     pub(super) fn route(&self, notice: &ProgressNotificationParam) {
-        let news = self.0.lock().get(&notice.progress_token).cloned();
-        if let Some(news) = news {
+        let token = &notice.progress_token;
+        let mut routes = self.0.lock();
+        if let Some(news) = routes.followed.get(token).cloned() {
+            drop(routes);
             news(&status_line(notice));
+            return;
         }
+        // Airlock's tokens are numbers; a text of the server's can be as long as it likes.
+        if !matches!(token.0, NumberOrString::Number(_)) {
+            return;
+        }
+        routes.early.retain(|(of, _)| of != token);
+        if routes.early.len() == EARLY_NOTICES_MAX {
+            routes.early.pop_front();
+        }
+        routes.early.push_back((token.clone(), status_line(notice)));
     }
 }
 
 /// A call whose notices are passed on.
 pub(super) struct Followed<'a> {
-    desk: &'a ProgressRouter,
+    router: &'a ProgressRouter,
     token: ProgressToken,
 }
 
 impl Drop for Followed<'_> {
     fn drop(&mut self) {
-        self.desk.0.lock().remove(&self.token);
+        self.router.0.lock().followed.remove(&self.token);
     }
 }
 

@@ -96,6 +96,11 @@ fn text_that_is_not_yaml_is_reported_with_its_position() {
         ("tools: {a.b: {limits: [{window: minute, max: .inf}]}}", ":1:", "the file cannot be read"),
         ("- a\n- b\n", ":1:1:", "expected a mapping, found a list"),
         ("default: !danger allow\n", ":", "the file cannot be read"),
+        ("", ":", "the file is empty"),
+        ("\u{feff}\n \n", ":", "the file is empty"),
+        ("# being written\n", ":", "the file is empty"),
+        ("null\n", ":1:1:", "expected a mapping, found nothing"),
+        ("---\n", ":", "found nothing"),
     ] {
         let messages = problems(text);
         assert_eq!(messages.len(), 1, "{text:?}: {messages:?}");
@@ -148,7 +153,7 @@ fn json_and_yaml_are_equivalent() {
         PolicyFile::parse("a.json", json).unwrap(),
         PolicyFile::parse("a.yaml", yaml).unwrap()
     );
-    assert_eq!(PolicyFile::parse("a.yaml", "# nothing\n\n").unwrap(), PolicyFile::default());
+    assert_eq!(PolicyFile::parse("a.yaml", "{} # nothing\n\n").unwrap(), PolicyFile::default());
     assert_eq!(
         PolicyFile::parse("a.yaml", "\u{feff}default: ask").unwrap().default,
         Some(DefaultAction::Ask)

@@ -69,7 +69,9 @@ pub(in crate::policy) fn parse(text: &str) -> Result<Tree, ParseError> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.lines().all(|line| line.trim_start().starts_with('#') || line.trim().is_empty()) {
-        return Ok(Tree { root: Value::Object(Map::new()), positions: Positions::default() });
+        // An editor empties a file before it writes it: nothing must not pass for "no rules".
+        let hint = "a file without rules is `version: \"1\"`";
+        return Err(without_position("the file is empty".to_owned(), Some(hint)));
     }
     let budget = serde_saphyr::budget! {
         max_depth: DEPTH_MAX,
