@@ -35,7 +35,7 @@ tools:
     assert_eq!(policy.view(&tool("a.role"), &Caller { role: "admin", ..CALLER }), Listing::Auto);
     assert_eq!(view("a.listed"), Listing::Auto);
     assert_eq!(view("a.unlisted"), Listing::Hidden);
-    assert_eq!(load("").view(&tool("convex.run"), &CALLER), Listing::Required);
+    assert_eq!(load("{}").view(&tool("convex.run"), &CALLER), Listing::Required);
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn profiles_decide_by_class_if_no_file_does() {
         (Profile::Strict, ["policy_denied", "policy_denied", "policy_denied", "policy_denied"]),
     ];
     for (profile, expected) in table {
-        let policy = with("", Options { profile, approvals: true });
+        let policy = with("{}", Options { profile, approvals: true });
         for (path, expected) in ["convex.tables", "convex.envSet", "convex.run", "convex.envRemove"]
             .iter()
             .zip(expected)
