@@ -14,7 +14,7 @@ use crate::support::{
     server::{PATIENCE, airlock, eventually},
 };
 
-pub(super) const ASKS: &str = r#"
+pub(crate) const ASKS: &str = r#"
 version: "1"
 default: allow
 tools:

@@ -23,6 +23,7 @@ mod policy_cli;
 mod policy_enforce;
 mod policy_import;
 mod policy_model;
+mod real;
 mod repair;
 mod restart;
 mod roles;

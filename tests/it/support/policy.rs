@@ -27,14 +27,21 @@ impl Policed {
 
     /// In a folder that may hold the database of an earlier one.
     pub(crate) async fn within(folder: TempDir, policy: &str, more: &str) -> Self {
+        Self::with_environment(folder, policy, more, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) async fn with_environment(
+        folder: TempDir,
+        policy: &str,
+        more: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
         let count = folder.path().join("calls.txt");
         let upstream = demo(&["--count-file", count.to_str().unwrap()]);
-        let server = TestServer::within(
-            folder,
-            &format!("[policy]\nfiles = [\"policy.yaml\"]\n{more}\n{upstream}"),
-        )
-        .await;
+        let more = format!("[policy]\nfiles = [\"policy.yaml\"]\n{more}\n{upstream}");
+        let server = TestServer::with_environment(folder, &more, environment).await;
         Self { server }
     }
 
