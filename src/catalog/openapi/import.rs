@@ -12,7 +12,7 @@ mod template;
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use self::found::{Found, route};
@@ -270,11 +270,21 @@ fn operations<'d>(document: &'d Document, left_out: &mut LeftOut) -> Vec<Found<'
         if path.starts_with("x-") {
             continue;
         }
-        let Some(item) = document.resolved(written) else {
-            left_out.add(path, "its `$ref` leads nowhere or out of the document");
-            continue;
-        };
+        // What stands beside a reference counts as well.
+        let beside = written.as_object().filter(|item| item.contains_key("$ref"));
+        let referred = document.resolved(written);
+        if referred.is_none() {
+            let why = match beside {
+                Some(_) => "its `$ref` leads nowhere or out of the document",
+                None => "it is not an object",
+            };
+            left_out.add(path, why);
+        }
         for method in METHODS {
+            let holder = |item: &&Map<String, Value>| item.contains_key(method);
+            let Some(item) = [referred, beside].into_iter().flatten().find(holder) else {
+                continue;
+            };
             let Some(operation) = item.get(method) else { continue };
             let full = found.len() == FOUND_MAX;
             match operation.as_object() {

@@ -57,33 +57,7 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
     let shared = old.get("parameters").and_then(Value::as_object).unwrap_or(&empty);
     let shared = Shared { parameters: shared, aside: &aside };
     let pool = Pool::default();
-    let mut paths = Map::new();
-    for (path, item) in old.get("paths").and_then(Value::as_object).into_iter().flatten() {
-        let Some(item) = shared.target(item).as_object() else { continue };
-        let mut new = Map::new();
-        let common = parameters(item, shared);
-        for method in METHODS {
-            let Some(operation) = item.get(method).and_then(Value::as_object) else { continue };
-            let own = parameters(operation, shared);
-            // What an operation says of a parameter of the same name and place goes before what its
-            // path says.
-            let inherited = common
-                .iter()
-                .filter(|one| !own.iter().any(|other| is_same(one.written, other.written)));
-            let all: Vec<Parameter<'_>> = own.iter().chain(inherited).copied().collect();
-            let media = |key: &str, default: &[String]| match strings(operation.get(key)) {
-                own if own.is_empty() => default.to_vec(),
-                own => own,
-            };
-            let media = (&media("consumes", &consumes)[..], &media("produces", &produces)[..]);
-            let operation = converted_operation(operation, &all, media, (shared, &pool));
-            new.insert(method.to_owned(), operation);
-            if pool.is_full() {
-                return None;
-            }
-        }
-        paths.insert(path.clone(), Value::Object(new));
-    }
+    let paths = converted_paths(&old, shared, (&consumes, &produces), &pool)?;
     let mut components = components(&old, shared, (&consumes, &produces), &pool);
     if pool.is_full() {
         return None;
@@ -108,6 +82,54 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
         }
     }
     Some(new)
+}
+
+/// The items of the paths; none if that becomes too much. What is not an item, or not an operation,
+/// stays as it is, so that it is told.
+fn converted_paths<'a>(
+    old: &'a Map<String, Value>,
+    shared: Shared<'a>,
+    (consumes, produces): (&[String], &[String]),
+    pool: &Pool<'a>,
+) -> Option<Map<String, Value>> {
+    let mut paths = Map::new();
+    for (path, item) in old.get("paths").and_then(Value::as_object).into_iter().flatten() {
+        let Some(item) = shared.target(item).as_object() else {
+            paths.insert(path.clone(), item.clone());
+            continue;
+        };
+        let mut new = Map::new();
+        let common = parameters(item, shared);
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let Some(operation) = operation.as_object() else {
+                new.insert(method.to_owned(), operation.clone());
+                continue;
+            };
+            let own = parameters(operation, shared);
+            // What an operation says of a parameter of the same name and place goes before what its
+            // path says.
+            let inherited = common
+                .iter()
+                .filter(|one| !own.iter().any(|other| is_same(one.written, other.written)));
+            let all: Vec<Parameter<'_>> = own.iter().chain(inherited).copied().collect();
+            let media = |key: &str, default: &[String]| match strings(operation.get(key)) {
+                own if own.is_empty() => default.to_vec(),
+                own => own,
+            };
+            let media = (&media("consumes", consumes)[..], &media("produces", produces)[..]);
+            let operation = converted_operation(operation, &all, media, (shared, pool));
+            new.insert(method.to_owned(), operation);
+            if pool.is_full() {
+                return None;
+            }
+        }
+        if let Some(reference) = item.get("$ref").filter(|_| new.is_empty()) {
+            new.insert("$ref".to_owned(), reference.clone());
+        }
+        paths.insert(path.clone(), Value::Object(new));
+    }
+    Some(paths)
 }
 
 /// Schemas that stand within an operation, each kept once however many refer to it, and how much

@@ -81,7 +81,7 @@ pub(super) fn read<'d>(
     let body = body::of(document, found.operation, &asking)?;
     let mut left_out = Vec::new();
     let mut written = parameters(document, found, &asking, &mut left_out)?;
-    let template = template(found.path, &asking, &mut written)?;
+    let template = template(found.path, &asking, &mut written, &mut left_out)?;
     name_arguments(&mut written, body.is_some());
     let (output_schema, answers, streams) = answers(schemas, found.operation);
     let arguments = Arguments { written: &written, body: body.as_ref(), asking: &asking };

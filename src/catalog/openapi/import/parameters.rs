@@ -21,15 +21,14 @@ use crate::{
 pub(super) const PARAMETERS_MAX: usize = 200;
 /// Longest name of a parameter, in bytes.
 pub(super) const PARAMETER_BYTES_MAX: usize = 200;
-/// Headers that are not a caller's: they say where a request goes, who sends it and how it is read.
-const OWN_HEADERS: [&str; 22] = [
-    "accept",
+/// Headers that the specification says to ignore where they are described as parameters.
+const IGNORED_HEADERS: [&str; 3] = ["accept", "authorization", "content-type"];
+/// Further headers that are not a caller's: they say where a request goes, who sends it and how it
+/// is read.
+const OWN_HEADERS: [&str; 18] = [
     "accept-encoding",
-    "authorization",
     "connection",
-    "content-encoding",
     "content-length",
-    "content-type",
     "cookie",
     "expect",
     "forwarded",
@@ -77,9 +76,7 @@ pub(super) fn parameters<'d>(
                     continue;
                 }
             };
-            let is_ours = place == Place::Header
-                && (is_own_header(name) || http::HeaderName::from_bytes(name.as_bytes()).is_err());
-            if is_ours || !seen.insert((place, name)) {
+            if !seen.insert((place, name)) {
                 continue;
             }
             let mut one = written(object, name, place);
@@ -87,6 +84,16 @@ pub(super) fn parameters<'d>(
                 Asked::Never => continue,
                 Asked::AtWill => one.is_required = false,
                 Asked::AsDescribed => {}
+            }
+            if place == Place::Header {
+                match header(name) {
+                    Header::Callers => {}
+                    Header::Ignored => continue,
+                    Header::NotCallers(why) => {
+                        left_out.push(format!("header `{}` {why}", cut(name, 60)));
+                        continue;
+                    }
+                }
             }
             if out.len() == PARAMETERS_MAX {
                 return Err(format!("it has more than {PARAMETERS_MAX} parameters"));
@@ -146,10 +153,30 @@ fn read<'d>(
     }
 }
 
-fn is_own_header(name: &str) -> bool {
+/// Whose a header is.
+enum Header {
+    Callers,
+    /// Nobody's: the specification says so.
+    Ignored,
+    /// Not a caller's, for this reason.
+    NotCallers(&'static str),
+}
+
+fn header(name: &str) -> Header {
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Header::NotCallers("has a name that HTTP does not allow");
+    }
     let name = name.to_ascii_lowercase();
-    OWN_HEADERS.contains(&name.as_str())
-        || ["proxy-", "sec-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
+    let has_prefix = |prefix: &&str| name.starts_with(*prefix);
+    if IGNORED_HEADERS.contains(&name.as_str()) {
+        Header::Ignored
+    } else if OWN_HEADERS.contains(&name.as_str())
+        || ["proxy-", "sec-", "x-forwarded-"].iter().any(has_prefix)
+    {
+        Header::NotCallers("is not a caller's to set")
+    } else {
+        Header::Callers
+    }
 }
 
 /// A parameter that only the path tells of.
@@ -215,3 +242,6 @@ pub(super) fn name_arguments(written: &mut [Written<'_>], has_body: bool) {
         taken.insert(plan.argument.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,11 +17,13 @@ use crate::{
 const PATH_BYTES_MAX: usize = 2_000;
 
 /// The path with its variables; one that is not described takes a text. Variables of a query that
-/// stands in the path become parameters of the query.
+/// stands in the path become parameters of the query. Parameters of the path that it does not have
+/// are added to `left_out`.
 pub(super) fn template<'d>(
     path: &str,
     asking: &Asking<'_>,
     written: &mut Vec<Written<'d>>,
+    left_out: &mut Vec<String>,
 ) -> Result<Template, String> {
     if !path.starts_with('/') || path.len() > PATH_BYTES_MAX {
         return Err(format!("a path begins with `/` and has at most {PATH_BYTES_MAX} bytes"));
@@ -69,7 +71,13 @@ pub(super) fn template<'d>(
     let fixed = fixed.finish();
     let Reader { used, gone, .. } = reader;
     drop_unused(written, &mut parts, |at, one| {
-        gone.contains(&at) || one.plan.place == Place::Path && !used.contains(&at)
+        let is_astray = one.plan.place == Place::Path && !used.contains(&at);
+        if is_astray {
+            let name = cut(&one.plan.name, 60);
+            left_out
+                .push(format!("parameter `{name}` is in `path`, but its path has no `{{{name}}}`"));
+        }
+        is_astray || gone.contains(&at)
     });
     Ok(Template { parts, query: (!fixed.is_empty()).then_some(fixed) })
 }
@@ -165,7 +173,7 @@ impl Reader<'_, '_> {
 fn drop_unused(
     written: &mut Vec<Written<'_>>,
     parts: &mut [Part],
-    is_unused: impl Fn(usize, &Written<'_>) -> bool,
+    mut is_unused: impl FnMut(usize, &Written<'_>) -> bool,
 ) {
     let (mut at, mut kept) = (0, 0);
     let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
