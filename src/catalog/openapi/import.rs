@@ -15,7 +15,10 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::{Map, Value};
 use url::Url;
 
-use self::found::{Found, route};
+use self::{
+    body::MEDIA_MAX,
+    found::{Found, route},
+};
 use super::{
     document::{Document, text},
     names::{Named, names},
@@ -71,6 +74,8 @@ struct LeftOut {
 struct Remarks {
     operations: LeftOut,
     parameters: LeftOut,
+    /// Bodies with more media types than are taken.
+    media: LeftOut,
     /// Arguments that are not checked, since no value fits them as they are described.
     impossible: LeftOut,
     /// Operations that the owner's filter leaves out.
@@ -171,6 +176,9 @@ pub(super) fn import(
                 bytes_left -= read.bytes;
                 let route = route(found);
                 read.left_out.iter().for_each(|why| remarks.parameters.add(&route, why));
+                if read.has_more_media {
+                    remarks.media.add(&route, &format!("the first {MEDIA_MAX} can be chosen"));
+                }
                 read.impossible.iter().for_each(|place| remarks.impossible.add(&route, place));
                 plans.insert(name, Arc::new(read.plan));
                 tools.push(read.tool);
@@ -226,6 +234,7 @@ fn note(
     for (what, left_out) in [
         ("operations left out", &remarks.operations),
         ("parameters left out", &remarks.parameters),
+        ("bodies with more media types than are taken", &remarks.media),
         (
             "arguments that are not checked, because their schema admits nothing",
             &remarks.impossible,

@@ -34,8 +34,9 @@ const SCHEMA_KEYWORDS: [&str; 19] = [
     "properties",
     "additionalProperties",
 ];
-/// Media types of one operation; each refers to the schema.
-const MEDIA_MAX: usize = 8;
+/// Media types of one operation; each refers to the schema. One more than are taken, so that it is
+/// told if there are more.
+const MEDIA_MAX: usize = 9;
 /// Longest description that is repeated for each of several operations, in bytes.
 const WORDS_MAX: usize = 1_000;
 /// Deepest nesting in which references are rewritten; the reader admits no more.

@@ -31,7 +31,7 @@ const FIELDS_DEPTH_MAX: usize = 6;
 const FIELDS_PARTS_MAX: usize = 200;
 
 /// Media types of one body.
-const MEDIA_MAX: usize = 8;
+pub(super) const MEDIA_MAX: usize = 8;
 /// Schemas within each other that are looked at for the shape of their values.
 const SHAPE_DEPTH_MAX: usize = 8;
 
@@ -42,6 +42,8 @@ pub(super) struct Read<'d> {
     description: Option<&'d str>,
     /// What is described of each way to write it.
     ways: Vec<Described<'d>>,
+    /// True if it has more media types than are taken.
+    pub(super) is_cut: bool,
 }
 
 /// A media type as it is described.
@@ -83,6 +85,7 @@ pub(super) fn of<'d>(
         .map(|(at, (kind, media))| (of_type(document, kind, media.get("schema")), at, kind, media))
         .collect();
     ranked.sort_by_key(|(media, at, ..)| (*media, *at));
+    let is_cut = ranked.len() > MEDIA_MAX;
     ranked.truncate(MEDIA_MAX);
     let has_choice = ranked.len() > 1;
     let (mut ways, mut described) = (Vec::new(), Vec::new());
@@ -99,6 +102,7 @@ pub(super) fn of<'d>(
         is_required: flag(written, "required"),
         description: text(written, "description"),
         ways: described,
+        is_cut,
     }))
 }
 

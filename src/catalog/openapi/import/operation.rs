@@ -57,6 +57,8 @@ pub(super) struct Read {
     pub(super) bytes: usize,
     /// What is wrong with parameters that are left out.
     pub(super) left_out: Vec<String>,
+    /// True if its body has more media types than can be chosen.
+    pub(super) has_more_media: bool,
     /// Places of the arguments that no value fits as they are described; they are not checked.
     pub(super) impossible: Vec<String>,
 }
@@ -95,6 +97,7 @@ pub(super) fn read<'d>(
     };
     let description = description(found);
     let bytes = bytes + description.len() + output_schema.as_ref().map_or(0, |(_, bytes)| *bytes);
+    let has_more_media = body.as_ref().is_some_and(|body| body.is_cut);
     let plan = Plan {
         method,
         route: found.path.to_owned(),
@@ -118,7 +121,7 @@ pub(super) fn read<'d>(
         fingerprint: Some(plan.fingerprint()),
         is_relaxed: true,
     };
-    Ok(Read { tool, plan, bytes, left_out, impossible })
+    Ok(Read { tool, plan, bytes, left_out, has_more_media, impossible })
 }
 
 fn method(name: &str) -> (Method, Operation) {

@@ -573,4 +573,7 @@ fn more_media_types_than_eight_are_left_out() {
     let schema = input(&imported, "x.post");
     let types = schema["properties"]["$contentType"]["enum"].as_array().unwrap();
     assert_eq!((types.len(), &types[7]), (8, &json!("application/vnd.v7+json")));
+    assert!(imported.note.unwrap().contains(
+        "bodies with more media types than are taken: 1, the first `POST /x`: the first 8"
+    ));
 }
