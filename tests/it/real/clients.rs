@@ -1,4 +1,5 @@
-//! Real clients go on: over a restart of the server, and over a call that waits for an approval.
+//! Real clients go on: over a restart of the server, over a change of its upstreams, and over a call
+//! that waits for an approval.
 
 use std::{net::TcpListener, process::Stdio};
 
@@ -13,7 +14,11 @@ use tokio::{
 use super::program;
 use crate::{
     approvals::ASKS,
-    support::{clients, policy::Policed, server::PATIENCE},
+    support::{
+        clients,
+        policy::Policed,
+        server::{PATIENCE, demo, eventually},
+    },
 };
 
 /// A program whose first call waits for the owner.
@@ -41,6 +46,14 @@ impl Kept {
     async fn restarted(self) -> Self {
         let folder = self.policed.server.stop().await;
         Self::within(folder, self.listen).await
+    }
+
+    /// Adds an upstream to the configuration, while the server runs.
+    fn adds_an_upstream(&self) {
+        let file = self.policed.server.config_file();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let second = demo(&[]).replace("[upstreams.demo]", "[upstreams.second]");
+        std::fs::write(&file, format!("{text}\n{second}")).unwrap();
     }
 
     fn url(&self) -> String {
@@ -107,6 +120,16 @@ impl Session {
         assert_eq!(self.run("return 1 + 1").await, 2, "{}", self.name);
         let server = server.restarted().await;
         assert_eq!(self.run("return 20 + 1").await, 21, "{} after a restart", self.name);
+
+        // Another upstream, while the client stays connected.
+        server.adds_an_upstream();
+        eventually("the new upstream is there", async || {
+            let found = self.run("return await tools.catalog.namespaces()").await;
+            let namespaces = found["namespaces"].as_array().cloned().unwrap_or_default();
+            namespaces.iter().any(|one| one["namespace"] == "second").then_some(())
+        })
+        .await;
+        assert_eq!(self.run("return await tools.second.wait({ ms: 0 })").await, "waited 0 ms");
 
         self.ask(WAITS).await;
         let approval = server.approve().await;
