@@ -114,6 +114,11 @@ impl RequestIds {
         true
     }
 
+    /// The number of requests under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.running.lock().requests.len()
+    }
+
     /// The cancellation of a request that would never end by itself; none where there is no more.
     /// For a client that has left.
     pub(super) fn cancel_endless(&self) -> Option<ClientNotification> {

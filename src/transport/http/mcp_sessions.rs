@@ -1,13 +1,16 @@
 //! The sessions of legacy clients.
 //!
-//! A session holds nothing that lasts: the least recently used one ends for a new one, and one that
-//! is not known, because it ended or an earlier server had it, begins anew under its old id. Only a
-//! session that its client has ended stays ended, as the protocol wants. Requests of a session have
-//! ids of their own inside ([`RequestIds`]), so clients may repeat theirs.
+//! A session holds nothing that lasts: an idle one ends for a new one, and one that is not known,
+//! because it ended or an earlier server had it, begins anew under its old id. Only a session that
+//! its client has ended stays ended, as the protocol wants. Requests of a session have ids of their
+//! own inside ([`RequestIds`]), so clients may repeat theirs.
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -56,12 +59,23 @@ type Local = LocalSessionManager;
 pub(super) struct McpSessions {
     local: Local,
     sessions: DashMap<SessionId, Session>,
+    /// Sessions so far.
+    count: AtomicU64,
+    finished: Finished,
     max: usize,
     /// Held while a session begins anew, so that no other request of it comes before its handshake.
     beginning: AsyncMutex<()>,
 }
 
+/// Sessions by id and number whose server has ended and that rmcp is about to close. It closes by
+/// the id, under which another session may have begun.
+type Finished = Arc<DashMap<SessionId, Vec<u64>>>;
+
 struct Session {
+    /// Distinguishes it from others under the same id.
+    number: u64,
+    /// Its open streams hold a clone.
+    streams: Arc<()>,
     used: Instant,
     /// The handshake is over.
     is_ready: bool,
@@ -73,7 +87,14 @@ impl McpSessions {
         let mut local = Local::default();
         local.session_config = SessionConfig::default();
         local.session_config.keep_alive = Some(KEEP_ALIVE);
-        Arc::new(Self { local, sessions: DashMap::new(), max, beginning: AsyncMutex::default() })
+        Arc::new(Self {
+            local,
+            sessions: DashMap::new(),
+            count: AtomicU64::default(),
+            finished: Finished::default(),
+            max,
+            beginning: AsyncMutex::default(),
+        })
     }
 
     /// The turn of a request whose session is not known and begins anew with it; none where the
@@ -96,34 +117,86 @@ impl McpSessions {
 
     /// Adds a session that has not had its handshake.
     fn add<T>(&self, id: SessionId, transport: T) -> Tracked<T> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
         let ids = Arc::new(RequestIds::new(Repeats::Answered));
-        let session = Session { used: Instant::now(), is_ready: false, ids: ids.clone() };
-        self.sessions.insert(id, session);
-        Tracked { transport, ids }
+        let session = Session {
+            number,
+            streams: Arc::default(),
+            used: Instant::now(),
+            is_ready: false,
+            ids: ids.clone(),
+        };
+        self.sessions.insert(id.clone(), session);
+        let end = End { finished: self.finished.clone(), id, number };
+        Tracked { transport, ids, _end: end }
     }
 
-    /// Ends the sixteenth of the sessions that were unused for longest, so that the search is not
-    /// repeated each time.
+    /// Ends the sixteenth of the sessions, so that the search is not repeated each time: first
+    /// those that have nothing under way and no stream open, and among them those unused for
+    /// longest.
     async fn make_room(&self) {
         if self.sessions.len() < self.max {
             return;
         }
-        let mut ages: Vec<_> = self
+        let mut ranks: Vec<_> = self
             .sessions
             .iter()
-            .map(|session| (session.value().used, session.key().clone()))
+            .map(|session| (session.activity(), session.used, session.key().clone()))
             .collect();
-        ages.sort_unstable_by_key(|(used, _)| *used);
-        let surplus = ages.len().saturating_sub(self.max) + self.max.div_ceil(16);
+        ranks.sort_unstable();
+        let surplus = ranks.len().saturating_sub(self.max) + self.max.div_ceil(16);
         tracing::warn!(
-            sessions = ages.len(),
+            sessions = ranks.len(),
             ended = surplus,
-            "too many MCP sessions: those unused for longest are ended"
+            "too many MCP sessions: idle ones, unused for longest, are ended"
         );
-        for (_, id) in ages.into_iter().take(surplus) {
-            if let Err(error) = self.close_session(&id).await {
+        for (_, _, id) in ranks.into_iter().take(surplus) {
+            if let Err(error) = self.end(&id).await {
                 tracing::debug!(%error, "a session did not end cleanly");
             }
+        }
+    }
+
+    /// Held by an open stream of this session.
+    fn stream_of(&self, id: &SessionId) -> Option<Arc<()>> {
+        self.sessions.get(id).map(|session| session.streams.clone())
+    }
+
+    /// Ends the present session of this id.
+    async fn end(&self, id: &SessionId) -> Result<(), <Local as SessionManager>::Error> {
+        self.sessions.remove(id);
+        self.local.close_session(id).await
+    }
+
+    /// Takes note that rmcp closes a session whose server has ended, if it is one; its number.
+    fn take_finished(&self, id: &SessionId) -> Option<u64> {
+        let mut finished = self.finished.get_mut(id)?;
+        let number = finished.pop();
+        let is_last = finished.is_empty();
+        drop(finished);
+        if is_last {
+            self.finished.remove_if(id, |_, numbers| numbers.is_empty());
+        }
+        number
+    }
+}
+
+/// What a session does; the one that does least is ended first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Activity {
+    Idle,
+    Listening,
+    Working,
+}
+
+impl Session {
+    fn activity(&self) -> Activity {
+        if self.ids.under_way() > 0 {
+            Activity::Working
+        } else if Arc::strong_count(&self.streams) > 1 {
+            Activity::Listening
+        } else {
+            Activity::Idle
         }
     }
 }
@@ -158,8 +231,12 @@ impl SessionManager for McpSessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.sessions.remove(id);
-        self.local.close_session(id).await
+        let present = self.sessions.get(id).map(|session| session.number);
+        match self.take_finished(id) {
+            // The session ended before, and its successor under the same id goes on.
+            Some(number) if present.is_some_and(|present| present != number) => Ok(()),
+            _ => self.end(id).await,
+        }
     }
 
     async fn create_stream(
@@ -194,7 +271,11 @@ impl SessionManager for McpSessions {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.local.create_standalone_stream(id).await?.map(restored))
+        let open = self.stream_of(id);
+        Ok(self.local.create_standalone_stream(id).await?.map(move |event| {
+            let _ = &open;
+            restored(event)
+        }))
     }
 
     async fn resume(
@@ -202,7 +283,11 @@ impl SessionManager for McpSessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.local.resume(id, last_event_id).await?.map(restored))
+        let open = self.stream_of(id);
+        Ok(self.local.resume(id, last_event_id).await?.map(move |event| {
+            let _ = &open;
+            restored(event)
+        }))
     }
 
     async fn restore_session(
@@ -234,6 +319,20 @@ fn restored(mut event: ServerSseMessage) -> ServerSseMessage {
 pub(super) struct Tracked<T> {
     transport: T,
     ids: Arc<RequestIds>,
+    _end: End,
+}
+
+/// Notes the end of a session's server when it is dropped.
+struct End {
+    finished: Finished,
+    id: SessionId,
+    number: u64,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.finished.entry(self.id.clone()).or_default().push(self.number);
+    }
 }
 
 impl<T: Transport<RoleServer>> Transport<RoleServer> for Tracked<T> {

@@ -1,3 +1,5 @@
+use rmcp::model::{ClientRequest, JsonRpcRequest};
+
 use super::*;
 
 #[tokio::test]
@@ -17,6 +19,77 @@ async fn the_session_unused_for_longest_gives_way() {
         assert!(sessions.has_session(kept).await.unwrap());
     }
     assert_eq!(sessions.sessions.len(), 3);
+}
+
+fn request() -> JsonRpcRequest<ClientRequest> {
+    serde_json::from_value(serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn idle_sessions_give_way_before_those_that_listen_and_those_that_work() {
+    let sessions = McpSessions::new(3);
+    let mut ids = Vec::new();
+    let mut transports = Vec::new();
+    for _ in 0..3 {
+        let (id, transport) = sessions.create_session().await.unwrap();
+        ids.push(id);
+        transports.push(transport);
+    }
+    // The one that works is unused for longest, then the one that listens.
+    sessions.ids(&ids[0]).unwrap().admit(&mut request()).unwrap();
+    let stream = sessions.stream_of(&ids[1]);
+    let (newer, _newer) = sessions.create_session().await.unwrap();
+    assert!(!sessions.has_session(&ids[2]).await.unwrap(), "the idle one gave way");
+    sessions.ids(&newer).unwrap().admit(&mut request()).unwrap();
+    let (newest, _newest) = sessions.create_session().await.unwrap();
+    assert!(!sessions.has_session(&ids[1]).await.unwrap(), "then the one that listened");
+    drop(stream);
+    for kept in [&ids[0], &newer, &newest] {
+        assert!(sessions.has_session(kept).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_began_anew_is_not_ended_by_its_predecessor() {
+    let sessions = McpSessions::new(1);
+    let begin = async |id: &str| match sessions.restore_session(id.into()).await.unwrap() {
+        RestoreOutcome::Restored(transport) => transport,
+        _ => panic!("`{id}` is there"),
+    };
+    let a: SessionId = "a".into();
+    let predecessor = begin("a").await;
+    let other = begin("b").await;
+    let successor = begin("a").await;
+    // As rmcp does once the server of a session has ended.
+    drop(predecessor);
+    sessions.close_session(&a).await.unwrap();
+    assert!(sessions.has_session(&a).await.unwrap(), "the successor goes on");
+    drop(other);
+    sessions.close_session(&"b".into()).await.unwrap();
+    drop(successor);
+    sessions.close_session(&a).await.unwrap();
+    assert!(!sessions.has_session(&a).await.unwrap(), "and ends with its own server");
+    assert!(sessions.finished.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_its_client_ends_is_not_kept_by_its_predecessor() {
+    let sessions = McpSessions::new(1);
+    let mut transports = Vec::new();
+    for id in ["a", "b", "a"] {
+        match sessions.restore_session(id.into()).await.unwrap() {
+            RestoreOutcome::Restored(transport) => transports.push(transport),
+            _ => panic!("`{id}` is there"),
+        }
+    }
+    let a: SessionId = "a".into();
+    // The client's end and rmcp's come in any order.
+    drop(transports.remove(0));
+    for _ in 0..2 {
+        sessions.close_session(&a).await.unwrap();
+    }
+    assert!(!sessions.has_session(&a).await.unwrap());
 }
 
 #[tokio::test]
