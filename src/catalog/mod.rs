@@ -26,6 +26,7 @@ mod upstream;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -35,6 +36,7 @@ use self::{
     upstream::{
         Upstream,
         incomplete::Incomplete,
+        start_queue::StartQueue,
         supervisor::{TrustSettings, UpstreamSupervisor},
     },
 };
@@ -73,7 +75,8 @@ pub use self::{
         CallNews,
         error::{UpstreamError, UpstreamErrorCode},
         response::{ResponseLimits, ToolResponse},
-        supervisor::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
+        state::{UpstreamState, UpstreamStatus},
+        supervisor::{CALLS_MAX, WAITING_MAX},
     },
 };
 pub use credential::oauth::login::Login;
@@ -81,15 +84,25 @@ pub use credential::oauth::login::Login;
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
+/// Supervisors by name.
+type Supervisors = BTreeMap<Arc<str>, Arc<UpstreamSupervisor>>;
+
 /// All upstreams and what they offer. Dropped, it ends them.
 pub struct Catalog {
     registry: Arc<ToolRegistry>,
-    supervisors: BTreeMap<Arc<str>, Arc<UpstreamSupervisor>>,
+    supervisors: ArcSwap<Supervisors>,
+    /// The server's own, of which a child process gets a part.
+    environment: BTreeMap<String, String>,
+    cache: Option<Arc<ToolCache>>,
+    start_queue: StartQueue,
     stop: CancellationToken,
     tasks: TaskTracker,
     /// Queries that run at once, of all callers.
     query_slots: Arc<Semaphore>,
 }
+
+/// Upstreams that are configured no more, which end.
+pub struct Retired(Supervisors);
 
 impl Catalog {
     /// Starts to connect every upstream and returns at once. `environment` is the server's own; a
@@ -115,11 +128,39 @@ impl Catalog {
         environment: &BTreeMap<String, String>,
         cache: Option<Arc<ToolCache>>,
     ) -> Self {
-        let registry = ToolRegistry::new();
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        tasks.spawn(registry.clone().rebuild_loop(stop.clone()));
-        let mut supervisors = BTreeMap::new();
+        let catalog = Self {
+            registry: ToolRegistry::new(),
+            supervisors: ArcSwap::default(),
+            environment: environment.clone(),
+            cache: cache.clone(),
+            start_queue: StartQueue::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            query_slots: discovery::limiter::query_slots(),
+        };
+        let (registry, stop) = (catalog.registry.clone(), catalog.stop.clone());
+        catalog.tasks.spawn(registry.clone().rebuild_loop(stop));
+        let all = catalog.insert(configs);
+        let tasks = catalog.tasks.clone();
+        catalog.tasks.spawn(async move {
+            // Cached tools are found first, so that newer lists replace them.
+            recall(&all, cache.is_some(), &registry).await;
+            for supervisor in &all {
+                supervisor.run(&tasks);
+            }
+            if let Some(cache) = cache {
+                let names: Vec<Arc<str>> =
+                    all.iter().map(|supervisor| Arc::from(supervisor.name())).collect();
+                drop(offload(move || cache.sweep(&names)));
+            }
+        });
+        catalog
+    }
+
+    /// Makes the supervisors of upstreams, which can be called from now on and are not started.
+    fn insert(&self, configs: Vec<UpstreamConfig>) -> Vec<Arc<UpstreamSupervisor>> {
+        let mut supervisors = Supervisors::clone(&self.supervisors.load());
+        let mut inserted = Supervisors::new();
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
@@ -129,7 +170,7 @@ impl Catalog {
             *response_limits = response_limits.of_one();
             let trust =
                 TrustSettings { trusted: config.trusted, response_limits: response_limits.clone() };
-            let (upstream, secrets) = factory.build(&name, environment);
+            let (upstream, secrets) = factory.build(&name, &self.environment);
             let upstream: Box<dyn Upstream> = match config.unset_reason() {
                 Some(reason) => Box::new(Incomplete::new(upstream, reason)),
                 None => upstream,
@@ -140,31 +181,63 @@ impl Catalog {
                 secrets,
                 times,
                 trust,
-                registry.clone(),
-                cache.clone(),
+                (self.registry.clone(), self.cache.clone()),
+                (self.start_queue.clone(), self.stop.child_token()),
             );
-            if supervisors.insert(name.clone(), supervisor).is_some() {
+            if supervisors.insert(name.clone(), supervisor.clone()).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the \
                     later one is used");
             }
+            inserted.insert(name, supervisor);
         }
-        let all: Vec<Arc<UpstreamSupervisor>> = supervisors.values().cloned().collect();
-        let (tracker, stop_token, staged) = (tasks.clone(), stop.clone(), registry.clone());
-        tasks.spawn(async move {
-            // Cached tools are found first, so that newer lists replace them.
-            recall(&all, cache, &staged).await;
-            for supervisor in &all {
-                supervisor.run(&tracker, stop_token.clone());
-            }
-        });
-        tasks.close();
-        Self { registry, supervisors, stop, tasks, query_slots: discovery::limiter::query_slots() }
+        self.supervisors.store(Arc::new(supervisors));
+        // So that what lists the states of upstreams shows them.
+        self.registry.note_state();
+        inserted.into_values().collect()
+    }
+
+    /// Takes upstreams out: from now on they and their tools cannot be called. Calls under way have
+    /// five seconds to end; then whatever was started for the upstreams ends, in the background.
+    /// Names without an upstream are ignored. Must not be called twice at once, nor beside
+    /// [`Catalog::add`].
+    pub fn remove(&self, names: &[String]) -> Retired {
+        let mut supervisors = Supervisors::clone(&self.supervisors.load());
+        let retired: Supervisors =
+            names.iter().filter_map(|name| supervisors.remove_entry(name.as_str())).collect();
+        self.supervisors.store(Arc::new(supervisors));
+        for (name, supervisor) in retired.clone() {
+            self.registry.retire(&name);
+            self.tasks.spawn(async move { supervisor.retire().await });
+        }
+        self.registry.note_state();
+        Retired(retired)
+    }
+
+    /// Adds upstreams and starts to connect them. One that has the name of a retired one begins
+    /// once that has ended: both may want the same port or file.
+    pub fn add(&self, configs: Vec<UpstreamConfig>, retired: &Retired) {
+        for supervisor in self.insert(configs) {
+            let predecessor = retired.0.get(supervisor.name()).cloned();
+            let (registry, has_cache) = (self.registry.clone(), self.cache.is_some());
+            let tasks = self.tasks.clone();
+            self.tasks.spawn(async move {
+                if let Some(predecessor) = predecessor {
+                    predecessor.closed().await;
+                }
+                recall(std::slice::from_ref(&supervisor), has_cache, &registry).await;
+                supervisor.run(&tasks);
+            });
+        }
+    }
+
+    fn supervisors(&self) -> Arc<Supervisors> {
+        self.supervisors.load_full()
     }
 
     /// Destination of calls of this tool, for people: method, host and path, as far as the protocol
     /// has them and they are known now.
     pub fn route(&self, tool: &Tool) -> Option<String> {
-        self.supervisors.get(&tool.upstream)?.route(tool)
+        self.supervisors().get(&tool.upstream)?.route(tool)
     }
 
     /// Validates arguments against the tool's input schema; an empty string or `null` is an empty
@@ -205,27 +278,37 @@ impl Catalog {
         args: JsonObject,
         news: CallNews,
     ) -> Result<ToolResponse, UpstreamError> {
-        match self.supervisors.get(&tool.upstream) {
-            Some(supervisor) => supervisor.call(tool, args, news).await,
-            None => {
-                let message = format!("upstream `{}` is not configured any more", tool.upstream);
-                Err(UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message))
+        let supervisor = self.supervisors().get(&tool.upstream).cloned();
+        let message = match supervisor {
+            Some(supervisor) if supervisor.owns(tool) => {
+                return supervisor.call(tool, args, news).await;
             }
-        }
+            // What was decided about the one must not be sent to the other.
+            Some(_) => format!(
+                "upstream `{}` was changed in the configuration after this call was made; call it \
+                again",
+                tool.upstream
+            ),
+            None => format!("upstream `{}` is not configured any more", tool.upstream),
+        };
+        Err(UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message))
     }
 
     /// Lists the tools of an upstream, or of all, again, and connects those that are down; returns
     /// their status within two start timeouts. None if there is no upstream of that name.
     pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
-        let chosen: Vec<&Arc<UpstreamSupervisor>> = self
-            .supervisors
+        let supervisors = self.supervisors();
+        let chosen: Vec<&Arc<UpstreamSupervisor>> = supervisors
             .values()
             .filter(|supervisor| upstream.is_none_or(|upstream| upstream == supervisor.name()))
             .collect();
         if chosen.is_empty() && upstream.is_some() {
             return None;
         }
-        futures::future::join_all(chosen.iter().map(|supervisor| supervisor.refresh())).await;
+        futures::future::join_all(
+            chosen.iter().map(|supervisor| supervisor.refresh(upstream.is_some())),
+        )
+        .await;
         let status = self.status();
         Some(
             status
@@ -238,13 +321,13 @@ impl Catalog {
     /// Upstreams that are down, and why: their tools are listed as they were last known, and calls
     /// of them fail.
     fn outages(&self) -> Outages {
-        self.supervisors
+        self.supervisors()
             .iter()
             .filter_map(|(name, supervisor)| Some((name.clone(), supervisor.trouble()?)))
             .collect()
     }
 
-    /// Notifies when the tools have changed; the number only rises.
+    /// Notifies when the tools, or the states of upstreams, have changed; the number only rises.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.registry.changed()
     }
@@ -254,7 +337,7 @@ impl Catalog {
         let snapshot = self.registry.present();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         snapshot.tools().iter().for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
-        self.supervisors
+        self.supervisors()
             .values()
             .map(|supervisor| {
                 supervisor.status(counts.get(supervisor.name()).copied().unwrap_or_default())
@@ -264,15 +347,16 @@ impl Catalog {
 
     /// Waits until every upstream is ready or has failed; false if the time ran out before.
     pub async fn settled(&self, wait_max: Duration) -> bool {
-        let all = futures::future::join_all(
-            self.supervisors.values().map(|supervisor| supervisor.settled()),
-        );
+        let supervisors = self.supervisors();
+        let all =
+            futures::future::join_all(supervisors.values().map(|supervisor| supervisor.settled()));
         tokio::time::timeout(wait_max, all).await.is_ok()
     }
 
     /// Ends every upstream and what it started, within about eight seconds.
     pub async fn shutdown(&self) {
         self.stop.cancel();
+        self.tasks.close();
         if tokio::time::timeout(SHUTDOWN_MAX, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 "upstreams did not end within {} s, what is left of them is killed",
@@ -289,14 +373,10 @@ impl Drop for Catalog {
 }
 
 /// Puts the cached tools of the last run into the registry; returns once they can be found.
-async fn recall(
-    supervisors: &[Arc<UpstreamSupervisor>],
-    cache: Option<Arc<ToolCache>>,
-    registry: &ToolRegistry,
-) {
-    let Some(cache) = cache else { return };
-    let names: Vec<Arc<str>> =
-        supervisors.iter().map(|supervisor| Arc::from(supervisor.name())).collect();
+async fn recall(supervisors: &[Arc<UpstreamSupervisor>], has_cache: bool, registry: &ToolRegistry) {
+    if !has_cache {
+        return;
+    }
     let read = supervisors
         .iter()
         .cloned()
@@ -305,10 +385,8 @@ async fn recall(
     // A list that cannot be read will be fetched anyway.
     let known =
         read.into_iter().flatten().filter_map(|(tools, supervisor)| Some((tools?, supervisor)));
-    let (offers, supervisors): (Vec<_>, Vec<_>) = known
-        .map(|(tools, supervisor)| ((Arc::from(supervisor.name()), tools), supervisor))
-        .unzip();
+    let (offers, supervisors): (Vec<_>, Vec<_>) =
+        known.map(|(tools, supervisor)| ((supervisor.shared_name(), tools), supervisor)).unzip();
     registry.wait_for(registry.stage(offers)).await;
     supervisors.iter().for_each(|supervisor| supervisor.recalled());
-    drop(offload(move || cache.sweep(&names)));
 }

@@ -63,7 +63,7 @@ impl Catalog {
             return Ok(Some(tool));
         }
         let Some(supervisor) = self.supervisor_of(path) else { return Ok(None) };
-        supervisor.settled().await;
+        supervisor.settled_first().await;
         if let Some(tool) = self.look_up(path, filter) {
             return Ok(Some(tool));
         }
@@ -79,7 +79,8 @@ impl Catalog {
 
     /// The tool of exactly that path, for every caller.
     pub fn exact(&self, path: &str) -> Option<Arc<Tool>> {
-        self.registry.present().get(path).cloned()
+        let tool = self.registry.present().get(path).cloned();
+        tool.filter(|tool| !self.registry.is_retired(&tool.upstream))
     }
 
     fn look_up(&self, path: &str, filter: &dyn ToolFilter) -> Option<Arc<Tool>> {
@@ -89,8 +90,8 @@ impl Catalog {
         // hidden tools count in what a path may mean, and are left out at the end.
         // Nor another upstream's, because its own has not listed its tools yet.
         let first = path.split('.').next().unwrap_or_default();
-        let is_own =
-            |tool: &&Arc<Tool>| !self.supervisors.contains_key(first) || *tool.upstream == *first;
+        let is_configured = self.supervisors.load().contains_key(first);
+        let is_own = |tool: &&Arc<Tool>| !is_configured || *tool.upstream == *first;
         let meant = snapshot.get(path).or_else(|| {
             let mut alike = snapshot.alike(path).filter(is_own);
             match (alike.next(), alike.next()) {
@@ -101,20 +102,25 @@ impl Catalog {
                 _ => None,
             }
         });
-        meant.filter(|tool| visibility::of(filter, tool) != Visibility::Hidden).cloned()
+        meant
+            // The next snapshot is without it.
+            .filter(|tool| !self.registry.is_retired(&tool.upstream))
+            .filter(|tool| visibility::of(filter, tool) != Visibility::Hidden)
+            .cloned()
     }
 
-    fn supervisor_of(&self, path: &str) -> Option<&UpstreamSupervisor> {
+    fn supervisor_of(&self, path: &str) -> Option<Arc<UpstreamSupervisor>> {
         let plain = path::plain(path);
         let first = plain.split('.').next().unwrap_or_default();
-        if let Some(exact) = self.supervisors.get(first) {
-            return Some(exact);
+        let supervisors = self.supervisors.load();
+        if let Some(exact) = supervisors.get(first) {
+            return Some(exact.clone());
         }
         let first = path::normalized(first);
-        self.supervisors
+        supervisors
             .values()
             .find(|supervisor| path::normalized(supervisor.name()) == first)
-            .map(Arc::as_ref)
+            .cloned()
     }
 
     /// The error for a path without a tool, worked out on the blocking pool under the limits of
@@ -266,9 +272,9 @@ impl Catalog {
     /// Waits until every upstream's tools are known, if only from the cache, or it failed; tools
     /// that are not known in time are left out.
     async fn listed(&self) {
-        let all = futures::future::join_all(
-            self.supervisors.values().map(|supervisor| supervisor.listed()),
-        );
+        let supervisors = self.supervisors.load_full();
+        let all =
+            futures::future::join_all(supervisors.values().map(|supervisor| supervisor.listed()));
         let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
     }
 

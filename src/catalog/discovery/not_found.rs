@@ -98,8 +98,8 @@ impl Catalog {
             return Ok(Some(namespace.into_owned()));
         }
         // Nobody knows what these have, so that nothing is hidden there.
-        let silent = self
-            .supervisors
+        let supervisors = self.supervisors.load_full();
+        let silent = supervisors
             .values()
             .map(|supervisor| (supervisor.name(), supervisor.outage().is_some()));
         let silent: Vec<&str> = silent

@@ -33,8 +33,8 @@ pub(super) fn is_inherited(variable: &str) -> bool {
 }
 
 /// Time that a child has to exit by itself once its standard input is closed, and again after it
-/// was sent a signal.
-const LEAVE_WAIT: Duration = Duration::from_secs(1);
+/// was sent a signal. Together less than the two seconds in which an idle server stops.
+const LEAVE_WAIT: Duration = Duration::from_millis(600);
 /// Lines of complaints that are logged per start; the rest is read and dropped.
 const LOG_LINES_MAX: usize = 200;
 /// Longest line that is kept, in bytes.
@@ -87,7 +87,7 @@ impl Process {
     }
 
     /// Ends the whole group: waits for the child to leave, asks, then kills. Takes at most about
-    /// four seconds.
+    /// two seconds.
     pub(super) async fn end(&mut self) {
         if self.group.is_none() {
             return;

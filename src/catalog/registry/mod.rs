@@ -6,7 +6,7 @@ pub(super) mod visibility;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -141,12 +141,23 @@ pub(super) struct ToolRegistry {
     wanted: Notify,
     /// Number of the snapshot that is present.
     revision: watch::Sender<u64>,
+    /// Counts the changes of what callers see: snapshots, and states of upstreams.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct Lists {
     by_upstream: BTreeMap<Arc<str>, Vec<Arc<Tool>>>,
+    /// Names that were retired. Compared by identity: a later upstream of the same name has another
+    /// `Arc`.
+    retired: Vec<Weak<str>>,
     revision: u64,
+}
+
+impl Lists {
+    fn is_retired(&self, upstream: &Arc<str>) -> bool {
+        self.retired.iter().any(|name| std::ptr::addr_eq(name.as_ptr(), Arc::as_ptr(upstream)))
+    }
 }
 
 impl ToolRegistry {
@@ -156,6 +167,7 @@ impl ToolRegistry {
             lists: Mutex::default(),
             wanted: Notify::new(),
             revision: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
         })
     }
 
@@ -164,9 +176,32 @@ impl ToolRegistry {
         self.present.read().clone()
     }
 
-    /// Notifies when there is another snapshot.
+    /// Notifies when there is another snapshot, or an upstream is up or down.
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
+        self.changes.subscribe()
+    }
+
+    /// Says that an upstream is up or down.
+    pub(super) fn note_state(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// True for the name, by its identity, of an upstream that is configured no more.
+    pub(super) fn is_retired(&self, upstream: &Arc<str>) -> bool {
+        self.lists.lock().is_retired(upstream)
+    }
+
+    /// Takes the tools of an upstream that is configured no more out, and takes no further list of
+    /// it: what it has still under way must not come over the list of its successor.
+    pub(super) fn retire(&self, upstream: &Arc<str>) {
+        let mut lists = self.lists.lock();
+        // A name that nobody holds any more cannot come back.
+        lists.retired.retain(|name| name.strong_count() > 0);
+        lists.retired.push(Arc::downgrade(upstream));
+        if lists.by_upstream.remove(upstream).is_some() {
+            lists.revision += 1;
+            self.wanted.notify_one();
+        }
     }
 
     /// Replaces what one upstream offers; returns once it can be found. A list that says the same
@@ -185,6 +220,9 @@ impl ToolRegistry {
         let mut lists = self.lists.lock();
         let mut changed = false;
         for (upstream, tools) in offers {
+            if lists.is_retired(&upstream) {
+                continue;
+            }
             if lists.by_upstream.get(&upstream).is_none_or(|known| !is_same(known, &tools)) {
                 lists.by_upstream.insert(upstream, tools);
                 changed = true;
@@ -227,6 +265,7 @@ impl ToolRegistry {
                 }
             }
             self.revision.send_replace(revision);
+            self.note_state();
         }
         // Callers that still wait must not wait for ever.
         self.revision.send_replace(u64::MAX);

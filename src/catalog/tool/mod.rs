@@ -188,6 +188,12 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// True if the other one is of the same upstream, as it is configured now: a later upstream of
+    /// the same name may be another service.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.upstream, &other.upstream)
+    }
+
     /// Takes an offered tool into the catalog, or says why not.
     pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
         let mut input = Value::Object(offered.input_schema);

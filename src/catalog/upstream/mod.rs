@@ -6,6 +6,8 @@ pub(super) mod import_job;
 pub(super) mod incomplete;
 pub(super) mod kind;
 pub(super) mod response;
+pub(super) mod start_queue;
+pub(super) mod state;
 pub(super) mod supervisor;
 pub(super) mod tool_list;
 

@@ -1,6 +1,9 @@
 //! A tool's response, its size limit, and the limit on large responses in memory at once.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,10 +22,10 @@ pub(in crate::catalog) const LARGE_MAX: usize = 4;
 /// Permits of one upstream at most, so that no upstream takes them all.
 const LARGE_OF_ONE_MAX: usize = LARGE_MAX / 2;
 
-/// The bounds of answers. Clones share the places of large ones.
+/// The bounds of answers. Clones share the size limit and the places of large ones.
 #[derive(Debug, Clone)]
 pub struct ResponseLimits {
-    bytes_max: usize,
+    bytes_max: Arc<AtomicUsize>,
     all: Arc<Semaphore>,
     /// The places that are of one upstream, or all.
     share: Arc<Semaphore>,
@@ -32,7 +35,7 @@ impl ResponseLimits {
     /// For answers of so many bytes, at most 64 MiB.
     pub fn new(bytes_max: usize) -> Self {
         Self {
-            bytes_max: bytes_max.min(ANSWER_BYTES_MAX),
+            bytes_max: Arc::new(AtomicUsize::new(bytes_max.min(ANSWER_BYTES_MAX))),
             all: permits(LARGE_MAX),
             share: permits(LARGE_MAX),
         }
@@ -44,7 +47,13 @@ impl ResponseLimits {
     }
 
     pub(in crate::catalog) fn bytes_max(&self) -> usize {
-        self.bytes_max
+        self.bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Sets the size limit of all clones, at most 64 MiB; it holds for responses that are read from
+    /// now on.
+    pub fn set_bytes_max(&self, bytes_max: usize) {
+        self.bytes_max.store(bytes_max.min(ANSWER_BYTES_MAX), Ordering::Relaxed);
     }
 
     /// Places that nobody has.

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,6 +13,8 @@ use super::{
     CallNews, Connection, ConnectionEvent, Upstream,
     error::{ConnectError, UpstreamError, UpstreamErrorCode},
     response::{LARGE_BYTES, ResponseLimits, ToolResponse},
+    start_queue::{Demand, StartQueue},
+    state::{ConnectionState, RetryAt, UpstreamState, UpstreamStatus},
     tool_list::{ToolList, relist_pause},
 };
 use crate::{
@@ -41,70 +42,14 @@ const BACKOFF: Backoff =
 /// configuration, and only the address of a name may change by itself. Asking for a refresh comes
 /// before it.
 const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Time that calls under way have to end once their upstream is configured no more.
+const RETIRE_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that held this long had no trouble of its own, so the pauses start over.
 const STEADY: Duration = Duration::from_secs(20);
 /// Longest reason for an outage that is shown with an upstream's tools, in bytes.
 const TROUBLE_BYTES_MAX: usize = 300;
 /// Longest warning of a response, in bytes.
 const WARNING_BYTES_MAX: usize = 2 * 1024;
-
-/// Status of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UpstreamStatus {
-    /// Its name.
-    pub name: String,
-    /// `mcp`.
-    pub kind: &'static str,
-    /// State of its connection.
-    pub status: UpstreamState,
-    /// Tools in the catalog; those of an upstream that is down are the last known.
-    pub tools: usize,
-    /// Fault, or tools that were left out, and the remedy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Operations of its document that are read, and all of them, once their number is known.
-    #[serde(skip)]
-    pub progress: (usize, usize),
-}
-
-/// State of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UpstreamState {
-    /// Connecting; calls wait.
-    Connecting,
-    /// Connected.
-    Ready,
-    /// Not connected; tried again after a pause, calls fail meanwhile.
-    Failed,
-}
-
-/// Current state of the connection to an upstream.
-#[derive(Clone)]
-enum ConnectionState {
-    Connecting,
-    Ready { connection: Arc<dyn Connection>, note: Option<String> },
-    Failed { reason: String, next: RetryAt },
-    Stopped,
-}
-
-/// Time at which a failed upstream is tried again.
-#[derive(Clone, Copy)]
-struct RetryAt {
-    at: Instant,
-    /// True if no attempt helps before the configuration changes.
-    permanent: bool,
-}
-
-impl RetryAt {
-    fn summary(self) -> String {
-        match self.at.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => "it is being tried again".to_owned(),
-            wait => format!("the next try is made in {} s", wait.as_secs().max(1)),
-        }
-    }
-}
 
 /// Limits of trust in what an upstream says.
 pub(in crate::catalog) struct TrustSettings {
@@ -122,7 +67,17 @@ pub(in crate::catalog) struct UpstreamSupervisor {
     call_timeout: Duration,
     start_timeout: Duration,
     trust: TrustSettings,
+    registry: Arc<ToolRegistry>,
+    /// Orders its starts among those of the others.
+    start_queue: StartQueue,
+    demand: Demand,
     link: watch::Sender<ConnectionState>,
+    /// Cancelled when it is to end.
+    stop: CancellationToken,
+    /// Cancelled when calls under way are to end, because it is configured no more.
+    retired: CancellationToken,
+    /// True once it has ended, and everything that it started.
+    closed: watch::Sender<bool>,
     /// True if the first answer or failure is in.
     settled: watch::Sender<bool>,
     /// True if its tools are known, if only from before, or it failed.
@@ -144,8 +99,8 @@ impl UpstreamSupervisor {
         secrets: Secrets,
         (call_timeout, start_timeout, refresh_after): (Duration, Duration, Duration),
         trust: TrustSettings,
-        registry: Arc<ToolRegistry>,
-        kept: Option<Arc<ToolCache>>,
+        (registry, kept): (Arc<ToolRegistry>, Option<Arc<ToolCache>>),
+        (start_queue, stop): (StartQueue, CancellationToken),
     ) -> Arc<Self> {
         Arc::new(Self {
             tools: ToolList::new(
@@ -153,7 +108,7 @@ impl UpstreamSupervisor {
                 upstream.as_ref(),
                 secrets.clone(),
                 trust.trusted,
-                registry,
+                registry.clone(),
                 kept,
             ),
             name,
@@ -162,7 +117,13 @@ impl UpstreamSupervisor {
             call_timeout,
             start_timeout,
             trust,
+            registry,
+            start_queue,
+            demand: Demand::default(),
             link: watch::Sender::new(ConnectionState::Connecting),
+            stop,
+            retired: CancellationToken::new(),
+            closed: watch::Sender::new(false),
             settled: watch::Sender::new(false),
             listed: watch::Sender::new(false),
             refresh_after,
@@ -173,11 +134,11 @@ impl UpstreamSupervisor {
         })
     }
 
-    /// Lives until `stop`.
-    pub(in crate::catalog) fn run(self: &Arc<Self>, tasks: &TaskTracker, stop: CancellationToken) {
+    /// Lives until the catalog stops, or until it is retired.
+    pub(in crate::catalog) fn run(self: &Arc<Self>, tasks: &TaskTracker) {
         let supervisor = self.clone();
         tasks.spawn(async move {
-            supervisor.supervise(&stop).await;
+            supervisor.supervise(&supervisor.stop).await;
             let last = supervisor.link.send_replace(ConnectionState::Stopped);
             supervisor.settle();
             supervisor.answered.send_replace(u64::MAX);
@@ -185,7 +146,41 @@ impl UpstreamSupervisor {
             if let ConnectionState::Ready { connection, .. } = last {
                 connection.close().await;
             }
+            supervisor.closed.send_replace(true);
         });
+    }
+
+    /// Ends it because it is configured no more. Calls under way have [`RETIRE_WITHIN`] to end
+    /// first.
+    pub(in crate::catalog) async fn retire(&self) {
+        // Whoever has an entry has a call under way.
+        let all = (CALLS_MAX + WAITING_MAX) as u32;
+        let ended = tokio::time::timeout(RETIRE_WITHIN, self.entries.acquire_many(all)).await;
+        if ended.is_err() {
+            tracing::warn!(upstream = %self.name, "calls of upstream `{}`, which is configured no \
+                more or otherwise, are ended", self.name);
+        }
+        self.retired.cancel();
+        self.stop.cancel();
+    }
+
+    /// Waits until it has ended, and everything that it started.
+    pub(in crate::catalog) async fn closed(&self) {
+        let mut closed = self.closed.subscribe();
+        // An error cannot come while `self` holds the sender.
+        let _ = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Shows a new state of the connection.
+    fn show(&self, state: ConnectionState) {
+        self.link.send_replace(state);
+        self.registry.note_state();
+    }
+
+    /// True for a tool that it offers itself, and not an earlier upstream of the same name, which
+    /// may have been another service.
+    pub(in crate::catalog) fn owns(&self, tool: &Tool) -> bool {
+        Arc::ptr_eq(&self.name, &tool.upstream)
     }
 
     async fn supervise(&self, stop: &CancellationToken) {
@@ -213,7 +208,7 @@ impl UpstreamSupervisor {
                         at: Instant::now() + BACKOFF.after_with(failures, chance()),
                         permanent: false,
                     };
-                    self.link.send_replace(if failures > 3 {
+                    self.show(if failures > 3 {
                         ConnectionState::Failed { reason: why, next }
                     } else {
                         ConnectionState::Connecting
@@ -233,7 +228,7 @@ impl UpstreamSupervisor {
                         BACKOFF.after_with(failures, chance())
                     };
                     let next = RetryAt { at: Instant::now() + pause, permanent: error.permanent };
-                    self.link.send_replace(ConnectionState::Failed { reason, next });
+                    self.show(ConnectionState::Failed { reason, next });
                     self.settle();
                     self.answered.send_replace(asked);
                     next
@@ -262,16 +257,17 @@ impl UpstreamSupervisor {
             };
             Ok((connection, offer))
         };
-        let (connection, offer) =
-            tokio::time::timeout(self.start_timeout, start).await.unwrap_or_else(|_| {
-                let limit = self.start_timeout.as_millis();
-                Err(ConnectError::new(format!(
-                    "it did not finish its handshake and tool list within {limit} ms"
-                ))
-                .hint("raise `start_timeout_ms` of the upstream if it is merely slow"))
-            })?;
+        let start = tokio::time::timeout(self.start_timeout, start);
+        let started = self.start_queue.perform(&self.demand, start).await;
+        let (connection, offer) = started.unwrap_or_else(|_| {
+            let limit = self.start_timeout.as_millis();
+            Err(ConnectError::new(format!(
+                "it did not finish its handshake and tool list within {limit} ms"
+            ))
+            .hint("raise `start_timeout_ms` of the upstream if it is merely slow"))
+        })?;
         let note = self.tools.publish(offer).await;
-        self.link.send_replace(ConnectionState::Ready { connection: connection.clone(), note });
+        self.show(ConnectionState::Ready { connection: connection.clone(), note });
         self.settle();
         self.answered.send_replace(asked);
         Ok(connection)
@@ -291,7 +287,8 @@ impl UpstreamSupervisor {
 
     /// Lists the tools again, or connects the upstream again if it is down; waits for the outcome,
     /// at most as long as two starts may take.
-    pub(in crate::catalog) async fn refresh(&self) {
+    pub(in crate::catalog) async fn refresh(&self, is_alone: bool) {
+        let _waiting = is_alone.then(|| self.demand.wait());
         let mut mine = 0;
         self.asked.send_modify(|asked| {
             *asked += 1;
@@ -397,6 +394,11 @@ impl UpstreamSupervisor {
         &self.name
     }
 
+    /// Its name, by whose identity its tools are known as its own.
+    pub(in crate::catalog) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     /// Its status; `tools` is the number that the catalog holds.
     pub(in crate::catalog) fn status(&self, tools: usize) -> UpstreamStatus {
         let (status, message) = match &*self.link.borrow() {
@@ -422,6 +424,13 @@ impl UpstreamSupervisor {
             message,
             progress,
         }
+    }
+
+    /// Waits for the first answer or failure like [`Self::settled`], and has its start come first:
+    /// somebody calls it.
+    pub(in crate::catalog) async fn settled_first(&self) {
+        let _waiting = self.demand.wait();
+        self.settled().await;
     }
 
     /// Waits for the first answer or failure, at most as long as a start may take.
@@ -508,10 +517,22 @@ impl UpstreamSupervisor {
             let _slot = self.call_slots.acquire().await;
             connection.call_followed(tool, args, news).await
         };
-        tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
-            connection.note_timeout();
-            Err(UpstreamError::late(tool, self.call_timeout))
-        })
+        tokio::select! {
+            performed = tokio::time::timeout(self.call_timeout, perform) => {
+                performed.unwrap_or_else(|_| {
+                    connection.note_timeout();
+                    Err(UpstreamError::late(tool, self.call_timeout))
+                })
+            }
+            () = self.retired.cancelled() => {
+                let message = format!(
+                    "the call of `{}` was ended, because upstream `{}` was changed in the \
+                    configuration or removed from it; whether it had an effect is not known",
+                    tool.path, self.name
+                );
+                Err(UpstreamError::new(UpstreamErrorCode::Lost, tool, message))
+            }
+        }
     }
 
     /// Destination of calls of this tool, if it is known now.
@@ -527,6 +548,7 @@ impl UpstreamSupervisor {
         let unavailable = |message: String| {
             UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true)
         };
+        let _waiting = self.demand.wait();
         let mut link = self.link.subscribe();
         // A connection that broke a moment ago may still be shown; the next thing shown is a better
         // one, or why there is none.
