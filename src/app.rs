@@ -4,15 +4,17 @@
 //! The rest maps the configuration to single parts, for commands that need one without a server.
 
 mod failure;
+mod live;
 mod runtimes;
 mod settings;
 mod start;
 mod stdio;
 mod upstreams;
+mod watch;
 
 pub use failure::{Exit, Failure};
 pub use runtimes::{RuntimeStatus, statuses as runtime_statuses};
 pub use settings::{policy_source, warn};
-pub use start::{Audience, serve};
+pub use start::{Audience, Signals, serve};
 pub use stdio::serve_stdio;
 pub use upstreams::{OnProgress, connect_all, detect, login, missing_secrets, vault};

@@ -94,9 +94,12 @@ impl Failure {
         if own.has_same_file(other) && own.digest != other.digest {
             let file = named(&own.file);
             return Self::unavailable(format!(
-                "{file} has changed since {server} started, and now has another policy"
+                "{file} has another policy now than {server} has in force: the server has not \
+                taken the change up"
             ))
-            .hint(format!("restart the server (`kill {pid}` stops it)"));
+            .hint(format!(
+                "`airlock doctor` says why; or restart the server (`kill {pid}` stops it)"
+            ));
         }
         let use_its = match &other.file {
             Some(file) if !own.has_same_file(other) => {

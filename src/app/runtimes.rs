@@ -192,7 +192,6 @@ fn search_paths(config: &Config) -> SearchPaths {
 fn settings(config: &Config, engine: Engine) -> SandboxConfig {
     let (limits, sandbox) = (&config.limits, &config.sandbox);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (kib, mib) = (1024, 1024 * 1024);
     SandboxConfig {
         engine,
         isolation: match sandbox.isolation {
@@ -205,17 +204,24 @@ fn settings(config: &Config, engine: Engine) -> SandboxConfig {
         queue_max: limits.queue as usize,
         tasks_per_worker: sandbox.tasks_per_worker as u32,
         worker_age_max: Duration::from_secs(sandbox.worker_minutes * 60),
-        setup: protocol::Setup {
-            version: protocol::VERSION,
-            heap_bytes_max: limits.heap_mb * mib,
-            buffer_bytes_max: limits.buffers_mb * mib,
-            result_bytes_max: limits.result_mb * mib,
-            args_bytes_max: limits.tool_args_kb * kib,
-            log_bytes_max: limits.log_kb * kib,
-            log_lines_max: limits.log_lines,
-            calls_queued_max: limits.calls_queued,
-            timers_max: limits.timers,
-            engine_options: V8Options { optimize: sandbox.optimize }.to_json(),
-        },
+        setup: setup(config),
+    }
+}
+
+/// The bounds of programs.
+pub(super) fn setup(config: &Config) -> protocol::Setup {
+    let limits = &config.limits;
+    let (kib, mib) = (1024, 1024 * 1024);
+    protocol::Setup {
+        version: protocol::VERSION,
+        heap_bytes_max: limits.heap_mb * mib,
+        buffer_bytes_max: limits.buffers_mb * mib,
+        result_bytes_max: limits.result_mb * mib,
+        args_bytes_max: limits.tool_args_kb * kib,
+        log_bytes_max: limits.log_kb * kib,
+        log_lines_max: limits.log_lines,
+        calls_queued_max: limits.calls_queued,
+        timers_max: limits.timers,
+        engine_options: V8Options { optimize: config.sandbox.optimize }.to_json(),
     }
 }

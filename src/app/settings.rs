@@ -12,7 +12,7 @@ use crate::{
     store::{SqliteConfig, Synchronous},
     task::{
         approval::waiters::ApprovalTerms,
-        engine::{EngineConfig, TaskEngine},
+        engine::{EngineConfig, EngineLimits, TaskEngine},
         policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},
     },
     transport::{http::HttpOptions, mcp::McpOptions, rate_limit::RateLimits},
@@ -35,11 +35,11 @@ pub(super) fn store(config: &Config) -> SqliteConfig {
 }
 
 pub(super) fn engine(config: &Config, instance_id: InstanceId) -> EngineConfig {
-    EngineConfig {
-        cpu_ms_max: config.limits.cpu_ms,
-        queue_max: config.limits.queue as usize,
-        instance_id,
-    }
+    EngineConfig { limits: engine_limits(config), instance_id }
+}
+
+pub(super) fn engine_limits(config: &Config) -> EngineLimits {
+    EngineLimits { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize }
 }
 
 pub(super) fn service_limits(config: &Config) -> ServiceLimits {
@@ -79,12 +79,24 @@ pub(super) fn mcp(config: &Config, engine: &TaskEngine) -> McpOptions {
     }
 }
 
-/// The limits on requests. Whoever does not say otherwise may poll ten times as often as start
-/// work.
+/// The limits on requests.
 pub(super) fn rates(config: &Config) -> Arc<RateLimits> {
+    let (work, polls) = per_minute(config);
+    RateLimits::new(work, polls)
+}
+
+/// Sets the limits on requests.
+pub(super) fn set_rates(config: &Config, rates: &RateLimits) {
+    let (work, polls) = per_minute(config);
+    rates.set(work, polls);
+}
+
+/// Requests that start work, and others. Whoever does not say otherwise may poll ten times as often
+/// as start work.
+fn per_minute(config: &Config) -> (u32, u32) {
     let work = config.limits.requests_per_minute;
     let polls = config.limits.polls_per_minute.unwrap_or(work * POLLS_PER_REQUEST);
-    RateLimits::new(work as u32, polls as u32)
+    (work as u32, polls as u32)
 }
 
 pub(super) fn http(config: &Config, rates: Arc<RateLimits>) -> HttpOptions {
@@ -110,13 +122,18 @@ pub fn warn(config: &Config) {
 /// The policy that the files of the configuration make now.
 pub(super) fn policy(config: &Config) -> Result<Arc<ReloadingPolicy>, Failure> {
     let source = policy_source(config);
+    warn_of_denials(&source);
+    ReloadingPolicy::open(source).map_err(|problems| invalid_policy(&problems))
+}
+
+/// Logs a warning where calls are denied because nobody can be asked.
+pub(super) fn warn_of_denials(source: &PolicySource) {
     if !source.options.approvals {
         tracing::warn!(
             "nobody can approve (`approvals.by` is \"nobody\"): calls that policy would ask about \
             are denied"
         );
     }
-    ReloadingPolicy::open(source).map_err(|problems| invalid_policy(&problems))
 }
 
 /// The policy files of the configuration, and the options that they are compiled with.

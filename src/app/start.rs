@@ -8,21 +8,28 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, runtimes, settings, upstreams};
+use super::{
+    Failure,
+    live::{Adjustable, LiveConfig},
+    runtimes, settings, upstreams,
+};
 use crate::{
     artifacts::Artifacts,
     base::{
         error::chain,
-        instance::{Instance, InstanceFile},
+        instance::{ConfigIdentity, Instance},
     },
-    catalog::Catalog,
+    catalog::{Catalog, SharedResources},
     config::{Config, Environment, ProcessEnvironment},
     model::{InstanceId, Timestamp},
     sandbox::Runtime,
-    service::Service,
+    service::{Configuration, Service},
     store::{Recovered, Recovery, RecoveryStore, SqliteStore, Store, StoreError},
     task::{
         Services, UpstreamConcurrency,
@@ -51,8 +58,18 @@ pub enum Audience {
     Owner,
 }
 
+/// What a server is told from outside while it runs.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// It is to stop.
+    pub stop: CancellationToken,
+    /// It is to read its configuration again.
+    pub reload: Arc<Notify>,
+}
+
 /// Opens everything, serves HTTP on the listener, sends the [`Instance`] to `ready` once it
-/// answers, and on `stop` drains and closes. Its instance file is there for as long as it serves.
+/// answers, and on the signal to stop drains and closes. Its instance file is there for as long as
+/// it serves.
 ///
 /// # Errors
 /// The first part that cannot be opened, or a server that breaks off.
@@ -61,12 +78,12 @@ pub async fn serve(
     listener: TcpListener,
     audience: Audience,
     ready: oneshot::Sender<Instance>,
-    stop: CancellationToken,
+    signals: Signals,
 ) -> Result<(), Failure> {
     let config = Arc::new(config);
-    let opened = Server::open(config.clone()).await;
+    let opened = Server::open(config.clone(), signals.reload).await;
     let server = opened.map_err(|error| error.into_failure(&config))?;
-    let served = server.serve(listener, audience, ready, stop).await;
+    let served = server.serve(listener, audience, ready, signals.stop).await;
     server.close().await;
     served
 }
@@ -96,21 +113,23 @@ impl OpenError {
 
 /// Everything that is open while a server runs.
 pub(super) struct Server {
-    pub(super) config: Arc<Config>,
+    config: Arc<Config>,
+    /// The configuration in force.
+    pub(super) live: Arc<LiveConfig>,
     pub(super) service: Arc<Service>,
-    pub(super) engine: TaskEngine,
+    engine: TaskEngine,
     /// Limits on the requests of all clients.
     pub(super) rates: Arc<RateLimits>,
     store: Arc<SqliteStore>,
     catalog: Arc<Catalog>,
-    /// Ends the watching of policy files and the sweeping of artifacts.
+    /// Ends the watching of files and the sweeping of artifacts.
     background: CancellationToken,
 }
 
 impl Server {
     /// Opens everything, in this order. Whatever can stop a start without opening anything comes
     /// first.
-    pub(super) async fn open(config: Arc<Config>) -> Result<Self, OpenError> {
+    pub(super) async fn open(config: Arc<Config>, reload: Arc<Notify>) -> Result<Self, OpenError> {
         upstreams::install_crypto();
         runtimes::check(&config)?;
         let policy = settings::policy(&config)?;
@@ -118,11 +137,11 @@ impl Server {
         let instance_id = InstanceId::new();
         recover(&store, instance_id).await.map_err(store_failure)?;
         let runtimes = start_runtimes(&config).await?;
-        let catalog = start_upstreams(&config)?;
+        let shared = upstreams::shared_resources(&config);
+        let catalog = start_upstreams(&config, &shared)?;
         let background = CancellationToken::new();
         let artifacts = Artifacts::new(store.clone(), settings::artifact_terms(&config));
         tokio::spawn(artifacts.clone().sweep_until(background.clone()));
-        tokio::spawn(policy.clone().watch_files(background.clone()));
         let services = Services {
             artifacts,
             store: store.clone(),
@@ -130,12 +149,20 @@ impl Server {
             policy,
             waiters: ApprovalWaiters::new(settings::approval_terms(&config)),
             concurrency: UpstreamConcurrency::default(),
-            record_values: config.policy.record_values,
+            record_values: Arc::new(config.policy.record_values.into()),
         };
         let engine = TaskEngine::new(settings::engine(&config, instance_id), services, runtimes);
         let service = Arc::new(Service::new(engine.clone(), settings::service_limits(&config)));
         let rates = settings::rates(&config);
-        Ok(Self { config, service, engine, rates, store, catalog, background })
+        #[rustfmt::skip]
+        let adjustable = Adjustable {
+            service: service.clone(), engine: engine.clone(), rates: rates.clone(), shared
+        };
+        let live = LiveConfig::new(config.clone(), adjustable);
+        let configuration: Arc<dyn Configuration> = live.clone();
+        service.set_configuration(Arc::downgrade(&configuration));
+        tokio::spawn(live.clone().watch(reload, background.clone()));
+        Ok(Self { config, live, service, engine, rates, store, catalog, background })
     }
 
     /// Serves HTTP, with the instance file beside the database, until `stop`; then lets tasks end
@@ -149,7 +176,7 @@ impl Server {
     ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
         let (config, service, engine) =
             (self.config.clone(), self.service.clone(), self.engine.clone());
-        let rates = self.rates.clone();
+        let (rates, live) = (self.rates.clone(), self.live.clone());
         async move {
             if audience == Audience::Agents {
                 settings::warn(&config);
@@ -157,12 +184,13 @@ impl Server {
             let address = listener.local_addr().map_err(|error| {
                 Failure::unavailable(format!("the listener has no address: {error}"))
             })?;
-            let (file, owner) = announce(address, audience, &config)?;
-            service.set_url(&file.instance().url);
+            let (instance, owner) = announce(address, audience, &live)?;
+            let _withdrawn = Withdraw(live.clone());
+            service.set_url(&instance.url);
             let server = HttpServer {
                 service,
                 agents: audience == Audience::Agents,
-                mcp: settings::mcp(&config, &engine),
+                mcp: live.mcp(),
                 options: settings::http(&config, rates),
                 owner,
                 metrics: PrometheusBuilder::new()
@@ -171,7 +199,7 @@ impl Server {
             };
             http::describe_metrics();
             // Nobody may wait for it.
-            drop(ready.send(file.instance().clone()));
+            drop(ready.send(instance));
             let tasks = async {
                 stop.cancelled().await;
                 engine.stop(GRACE).await;
@@ -203,10 +231,10 @@ async fn start_runtimes(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Failur
 }
 
 /// Begins to connect to upstreams; what they offered last time is known at once.
-fn start_upstreams(config: &Config) -> Result<Arc<Catalog>, Failure> {
+fn start_upstreams(config: &Config, shared: &SharedResources) -> Result<Arc<Catalog>, Failure> {
     let cache = config.store.tool_cache();
     Ok(Arc::new(Catalog::start_cached(
-        upstreams::configured(config)?,
+        upstreams::configured(config, shared)?,
         &ProcessEnvironment.variables(),
         cache,
     )))
@@ -216,8 +244,8 @@ fn start_upstreams(config: &Config) -> Result<Arc<Catalog>, Failure> {
 fn announce(
     address: SocketAddr,
     audience: Audience,
-    config: &Config,
-) -> Result<(InstanceFile, OwnerToken), Failure> {
+    live: &LiveConfig,
+) -> Result<(Instance, OwnerToken), Failure> {
     let mut secret = [0; TOKEN_BYTES];
     getrandom::fill(&mut secret)
         .map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;
@@ -230,14 +258,22 @@ fn announce(
         url,
         token,
         version: env!("CARGO_PKG_VERSION").into(),
-        config: config.identity(),
+        config: ConfigIdentity::default(),
         lasting,
     };
-    let path = config.store.instance_file();
-    let file = instance.announce(&path).map_err(|error| {
-        Failure::unavailable(format!("the file `{}` cannot be written: {error}", path.display()))
+    let announced = live.announce(instance).map_err(|error| {
+        Failure::unavailable(format!("the instance file cannot be written: {error}"))
     })?;
-    Ok((file, owner))
+    Ok((announced, owner))
+}
+
+/// Removes the instance file when the server does not serve any more.
+struct Withdraw(Arc<LiveConfig>);
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        self.0.withdraw();
+    }
 }
 
 /// Ends in the record what the last server left unfinished.

@@ -9,12 +9,15 @@ use std::{
     time::{Duration, Instant as Moment},
 };
 
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Failure, settings,
-    start::{Audience, OpenError, Server},
+    Failure,
+    start::{Audience, OpenError, Server, Signals},
 };
 use crate::{
     base::{error::chain, instance::Instance},
@@ -29,6 +32,8 @@ use crate::{
 
 /// Time limit for an `airlock mcp` that finds its database in use to find the server that has it.
 const FIND_MAX: Duration = Duration::from_secs(10);
+/// Time limit for a running server to take up a change of the configuration file.
+const TAKE_UP_MAX: Duration = Duration::from_secs(3);
 /// Pause between two attempts.
 const FIND_EVERY: Duration = Duration::from_millis(50);
 /// Time limit for a server that was started to stay, and ended, to be started again.
@@ -38,12 +43,13 @@ const RESTART_MAX: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// The first part that cannot be opened; a server that does not come back; a client that is gone.
-pub async fn serve_stdio(config: Config, stop: CancellationToken) -> Result<(), Failure> {
-    let config = Arc::new(config);
+pub async fn serve_stdio(config: Config, signals: Signals) -> Result<(), Failure> {
+    let Signals { stop, reload } = signals;
+    let mut config = Arc::new(config);
     let mut client = None;
     let mut give_up = Moment::now() + FIND_MAX;
     loop {
-        let instance = match acquire_or_attach(config.clone(), &stop).await? {
+        let instance = match acquire_or_attach(config.clone(), &reload, &stop).await? {
             Acquired::Own(server) => return serve_client(*server, client, stop).await,
             Acquired::Other(instance) => instance,
         };
@@ -80,6 +86,16 @@ pub async fn serve_stdio(config: Config, stop: CancellationToken) -> Result<(), 
             // Whoever runs it will start it again, and must find the database free.
             wait_for_restart(&config, &instance, &stop).await?;
         }
+        config = present(config);
+    }
+}
+
+/// The configuration as its file is now, after another server had it. One that is not valid, or is
+/// of another database, is left to whoever opens the server next.
+fn present(config: Arc<Config>) -> Arc<Config> {
+    match config.reread() {
+        Ok(read) if read.store == config.store => Arc::new(read),
+        _ => config,
     }
 }
 
@@ -95,19 +111,25 @@ enum Acquired {
 /// opens and the others find it.
 async fn acquire_or_attach(
     config: Arc<Config>,
+    reload: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<Acquired, Failure> {
-    let give_up = Moment::now() + FIND_MAX;
+    let (give_up, taken_up) = (Moment::now() + FIND_MAX, Moment::now() + TAKE_UP_MAX);
     loop {
-        match Server::open(config.clone()).await {
+        match Server::open(config.clone(), reload.clone()).await {
             Ok(server) => return Ok(Acquired::Own(Box::new(server))),
             Err(OpenError::InUse) if Moment::now() < give_up && !stop.is_cancelled() => {
                 // The other's file may be about to be written, or its lock about to be released.
                 if let Ok(Some(instance)) = Instance::find(&config.store.instance_file()) {
                     let own = config.identity();
-                    if !own.has_same_file(&instance.config)
-                        || !own.has_same_policy(&instance.config)
-                    {
+                    let is_same_file = own.has_same_file(&instance.config);
+                    let is_same = is_same_file && own.has_same_policy(&instance.config);
+                    // The server may be about to take up what was changed a moment ago.
+                    if !is_same && is_same_file && Moment::now() < taken_up {
+                        tokio::time::sleep(FIND_EVERY).await;
+                        continue;
+                    }
+                    if !is_same {
                         return Err(Failure::other_configuration(&config, &instance));
                     }
                     return Ok(Acquired::Other(instance));
@@ -158,7 +180,7 @@ async fn serve_client(
     let http = server.serve(listener, Audience::Owner, oneshot::channel().0, ended.clone());
     let mcp = Mcp::over_stdio(
         server.service.clone(),
-        settings::mcp(&server.config, &server.engine),
+        server.live.mcp(),
         auth::stdio_agent(),
         server.rates.clone(),
         stop.clone(),

@@ -16,9 +16,16 @@ use crate::{
 };
 
 /// All upstreams.
-pub(super) fn configured(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
-    let shared = shared_resources(config);
-    config.upstreams.iter().map(|upstream| one(upstream, &shared)).collect()
+pub(super) fn configured(
+    config: &Config,
+    shared: &SharedResources,
+) -> Result<Vec<UpstreamConfig>, Failure> {
+    config.upstreams.iter().map(|upstream| one(upstream, shared)).collect()
+}
+
+/// All upstreams, for a command of its own.
+fn alone(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
+    configured(config, &shared_resources(config))
 }
 
 /// The encrypted store of secrets.
@@ -53,7 +60,7 @@ pub async fn connect_all(
     install_crypto();
     let longest =
         config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
-    let catalog = Catalog::start(configured(config)?, &ProcessEnvironment.variables());
+    let catalog = Catalog::start(alone(config)?, &ProcessEnvironment.variables());
     let mut settled = std::pin::pin!(catalog.settled(Duration::from_millis(longest)));
     while tokio::time::timeout(PROGRESS_EVERY, &mut settled).await.is_err() {
         let progress = catalog.status().into_iter().map(|status| status.progress);
@@ -70,7 +77,7 @@ pub async fn connect_all(
 pub fn missing_secrets(
     config: &Config,
 ) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
-    let upstreams = configured(config);
+    let upstreams = alone(config);
     async move {
         let mut missing = vec![];
         for upstream in &upstreams? {
@@ -93,7 +100,7 @@ pub fn login(
     name: &str,
 ) -> impl Future<Output = Result<Login, Failure>> + Send + use<> {
     install_crypto();
-    let upstreams = configured(config);
+    let upstreams = alone(config);
     let name = name.to_owned();
     async move {
         let upstream = upstreams?.into_iter().find(|upstream| upstream.name.as_str() == name);
@@ -105,8 +112,8 @@ pub fn login(
 }
 
 /// Resources that all upstreams share.
-fn shared_resources(config: &Config) -> SharedResources {
-    let response_limits = ResponseLimits::new(config.artifacts.answer_mb as usize * 1024 * 1024);
+pub(super) fn shared_resources(config: &Config) -> SharedResources {
+    let response_limits = ResponseLimits::new(response_bytes_max(config));
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
     SharedResources {
@@ -115,6 +122,11 @@ fn shared_resources(config: &Config) -> SharedResources {
         response_limits,
         ..SharedResources::default()
     }
+}
+
+/// Bytes of the largest response.
+pub(super) fn response_bytes_max(config: &Config) -> usize {
+    config.artifacts.answer_mb as usize * 1024 * 1024
 }
 
 /// The one place where a kind of upstream of the configuration becomes one of the catalog.

@@ -49,7 +49,7 @@ impl Artifacts {
             measured.map_err(|_| ArtifactError::Unreadable)?;
         let created_at = Timestamp::now();
         let life =
-            jiff::SignedDuration::try_from(self.0.terms.life).unwrap_or(jiff::SignedDuration::MAX);
+            jiff::SignedDuration::try_from(self.terms().life).unwrap_or(jiff::SignedDuration::MAX);
         let artifact = Artifact {
             id: ArtifactId::new(),
             workspace_id: origin.workspace_id.to_owned(),
@@ -69,7 +69,7 @@ impl Artifacts {
     /// Writes an artifact. It is durable and visible once this returns. Whoever does not wait for
     /// that must [discard](Self::discard) it.
     pub async fn write(&self, draft: &Draft) -> Result<(), ArtifactError> {
-        let (artifact, bytes_max) = (&draft.artifact, self.0.terms.workspace_bytes_max);
+        let (artifact, bytes_max) = (&draft.artifact, self.terms().workspace_bytes_max);
         match self.0.store.open_artifact(artifact.clone(), bytes_max).await {
             Ok(ArtifactOpened::Open) => {}
             Ok(ArtifactOpened::Full { used }) => {

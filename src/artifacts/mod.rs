@@ -16,6 +16,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +50,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// Retention and quota of artifacts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ArtifactTerms {
     /// From the creation of an artifact to its expiry.
     pub life: Duration,
@@ -63,7 +64,7 @@ pub struct Artifacts(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Store>,
-    terms: ArtifactTerms,
+    terms: Mutex<ArtifactTerms>,
     /// Notified when there is something to sweep.
     removed: Notify,
     expanded: Arc<Semaphore>,
@@ -78,7 +79,7 @@ impl Artifacts {
     pub fn new(store: Arc<dyn Store>, terms: ArtifactTerms) -> Self {
         let inner = Inner {
             store,
-            terms,
+            terms: Mutex::new(terms),
             removed: Notify::new(),
             expanded: Arc::new(Semaphore::new(EXPANDED_MAX)),
             expanded_by_workspace: KeyedLimiter::new(EXPANDED_WORKSPACE_MAX),
@@ -87,6 +88,15 @@ impl Artifacts {
             reads: Semaphore::new(READS_MAX),
         };
         Self(Arc::new(inner))
+    }
+
+    /// Sets retention and quota of artifacts that are written from now on.
+    pub fn set_terms(&self, terms: ArtifactTerms) {
+        *self.0.terms.lock() = terms;
+    }
+
+    fn terms(&self) -> ArtifactTerms {
+        *self.0.terms.lock()
     }
 
     /// Deletes expired artifacts: at once, every hour and after each removal, until `stop`.

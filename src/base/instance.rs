@@ -86,6 +86,11 @@ impl Instance {
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
+        self.write(path)?;
+        Ok(InstanceFile { path: path.to_owned(), instance: self })
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
         let temporary = path.with_extension(format!("{}.tmp", self.pid));
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -93,10 +98,9 @@ impl Instance {
         }
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(&serde_json::to_vec(&self)?)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
         drop(file);
-        fs::rename(&temporary, path)?;
-        Ok(InstanceFile { path: path.to_owned(), instance: self })
+        fs::rename(&temporary, path)
     }
 
     /// Returns the server that wrote the instance file, if there is one and its process is alive.
@@ -138,6 +142,14 @@ fn read(file: File, path: &Path) -> io::Result<Instance> {
 }
 
 impl InstanceFile {
+    /// Says that the server has another configuration now.
+    pub fn update(&mut self, config: ConfigIdentity) -> io::Result<()> {
+        let instance = Instance { config, ..self.instance.clone() };
+        instance.write(&self.path)?;
+        self.instance = instance;
+        Ok(())
+    }
+
     /// Returns the content of the file.
     pub fn instance(&self) -> &Instance {
         &self.instance

@@ -81,6 +81,11 @@ impl Client {
         self.ask(self.get(&["healthz"], &[])).await
     }
 
+    /// Has the server read its configuration again; returns the state of it afterwards.
+    pub(super) async fn reload_configuration(&self) -> Result<view::ConfigHealth, Failure> {
+        self.ask(self.post(&["v1", "config", "reload"])).await
+    }
+
     /// Records a task and returns its id; does not wait.
     pub(super) async fn submit(&self, request: &Execute) -> Result<TaskId, Failure> {
         let request = Execute { wait_for_result: Some(false), ..request.clone() };

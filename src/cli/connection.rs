@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     client::Client,
-    screen::{Spinner, note},
+    screen::{self, Spinner, note},
 };
 use crate::{
-    app::{self, Audience, Failure},
+    app::{self, Audience, Failure, Signals},
     base::instance::Instance,
     config::{Config, Flag, UnsetVariable},
 };
@@ -90,19 +90,29 @@ impl Connection {
             Failure::other(format!("`{}` cannot be used: {error}", path.display()))
                 .hint("remove it")
         })?;
-        let Some(instance) = found else { return Ok(None) };
+        let Some(mut instance) = found else { return Ok(None) };
         let client = Client::new(&instance)?;
         if !client.is_up().await {
             return Ok(None);
         }
         let own = config.identity();
+        if own.has_same_file(&instance.config) && own.digest != instance.config.digest {
+            // It may not have seen yet what was changed a moment ago.
+            let taken_up = client.reload_configuration().await;
+            if let Ok(Some(present)) = Instance::find(&path) {
+                instance = present;
+            }
+            if let Ok(health) = taken_up
+                && health.status == "degraded"
+            {
+                let reason = screen::plain(&health.message.unwrap_or_default());
+                note(format!("the running server refuses the configuration file; {reason}"));
+            }
+        }
         let is_same = own.has_same_file(&instance.config)
             && (need == Need::Record || own.has_same_policy(&instance.config));
         if !is_same {
             return Err(Failure::other_configuration(config, &instance));
-        }
-        if need == Need::Tools && own.digest != instance.config.digest {
-            note("the configuration file has changed since the server started: restart the server");
         }
         Ok(Some(Self { client, own: None }))
     }
@@ -113,9 +123,9 @@ impl Connection {
         config.server.listen = ([127, 0, 0, 1], 0).into();
         let listener = listen(&config).await?;
         let (ready, is_ready) = oneshot::channel();
-        let stop = CancellationToken::new();
-        let serving =
-            tokio::spawn(app::serve(config, listener, Audience::Owner, ready, stop.clone()));
+        let signals = Signals::default();
+        let stop = signals.stop.clone();
+        let serving = tokio::spawn(app::serve(config, listener, Audience::Owner, ready, signals));
         match is_ready.await {
             Ok(instance) => {
                 Ok(Self { client: Client::new(&instance)?, own: Some(OwnServer { stop, serving }) })

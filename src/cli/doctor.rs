@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use super::{
     args::Output,
     connection::{Connection, Need},
+    running::Broken,
     screen::{self, dim, heading, print, print_json},
 };
 use crate::{
     app::{self, Failure, RuntimeStatus},
     base::instance::Instance,
     config::{Config, Environment, ProcessEnvironment, Transport},
-    service::view::{SandboxHealth, Upstream},
+    service::view::{Health, SandboxHealth, Upstream},
 };
 
 /// The result of a check.
@@ -68,9 +69,15 @@ pub(super) async fn perform(output: Output, config: Config) -> Result<ExitCode, 
     report(output, &checks)
 }
 
-/// The report where there is no configuration to look further with.
-pub(super) fn broken_configuration(output: Output, failure: &Failure) -> Result<ExitCode, Failure> {
-    report(output, &[Check::broken("configuration", failure)])
+/// The report where there is no configuration to look further with: what the server that runs on an
+/// earlier version of it says.
+pub(super) fn broken_configuration(output: Output, broken: &Broken) -> Result<ExitCode, Failure> {
+    let mut checks = vec![Check::broken("configuration", &broken.failure)];
+    if let Some(server) = &broken.server {
+        checks.push(Check::new("server", Verdict::Warning, server.summary()));
+        checks.extend(parts(&server.health));
+    }
+    report(output, &checks)
 }
 
 fn configuration(config: &Config) -> Check {
@@ -189,7 +196,11 @@ fn commands(config: &Config) -> Vec<Check> {
 
 /// The state of the server: of the one that runs, else of one started for the purpose.
 async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, Failure> {
-    let connection = Connection::open(config, Need::Tools).await?;
+    // Also one that has another policy in force, because it refuses that of the file.
+    let connection = match Connection::running(config, Need::Record).await? {
+        Some(running) => running,
+        None => Connection::open(config, Need::Tools).await?,
+    };
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
         true => "no server runs on this database; one was started for this check".into(),
@@ -204,11 +215,17 @@ async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, 
     let health = health?;
     let mut checks = vec![Check::new("server", Verdict::Ok, instance)];
     checks.extend(sandbox(&health.sandbox, runtimes));
-    checks.push(part("store", &health.store));
-    checks.push(part("policy", &health.policy));
+    checks.extend(parts(&health));
+    Ok(checks)
+}
+
+/// The parts of the server's health that say themselves what is wrong.
+fn parts(health: &Health) -> Vec<Check> {
+    let mut checks = vec![part("store", &health.store), part("policy", &health.policy)];
+    checks.extend(health.configuration.iter().map(|found| part("server.configuration", found)));
     let upstream = |upstream: &Upstream| part(&format!("upstreams.{}", upstream.name), upstream);
     checks.extend(health.upstreams.iter().map(upstream));
-    Ok(checks)
+    checks
 }
 
 /// A part of the server's health: its `status`, its further fields, and `message` where something
@@ -218,11 +235,11 @@ fn part(id: &str, health: &impl Serialize) -> Check {
     let status = health["status"].as_str().unwrap_or("unknown");
     let verdict = match status {
         "ok" | "ready" => Verdict::Ok,
-        "connecting" | "degraded" | "starting" => Verdict::Warning,
+        "connecting" | "degraded" | "starting" | "restart_needed" => Verdict::Warning,
         _ => Verdict::Broken,
     };
     let shown = |key: &str, value: &Value| {
-        !matches!(key, "status" | "name" | "message" | "hint") && !value.is_null()
+        !matches!(key, "status" | "name" | "message" | "hint" | "needsRestart") && !value.is_null()
     };
     let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
     let mut words = vec![status.to_owned()];

@@ -17,6 +17,7 @@ mod mcp_call;
 mod open;
 mod policy;
 mod run;
+mod running;
 mod screen;
 mod secrets;
 mod serve;
@@ -32,10 +33,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use self::args::Output;
+use self::{args::Output, running::Broken, upstreams::UpstreamsCommand};
 use crate::{
     app::Failure,
-    config::{Config, Flag, ProcessEnvironment, Sources},
+    config::{Config, ConfigError, Flag, ProcessEnvironment, Sources},
 };
 
 pub use log::LogFormat;
@@ -81,7 +82,7 @@ enum Command {
     Tools(tools::ToolsCommand),
     /// Add, list, check or remove the services whose tools code may call
     #[command(subcommand)]
-    Upstreams(upstreams::UpstreamsCommand),
+    Upstreams(UpstreamsCommand),
     /// Keep secrets for upstreams, encrypted
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
@@ -120,9 +121,12 @@ impl Cli {
             Command::Config(args) if args.needs_no_configuration() => return settings::reference(),
             _ => {}
         }
-        let config = match (self.load(), &self.command) {
-            (Err(failure), Command::Doctor(output)) => {
-                return doctor::broken_configuration(*output, &failure);
+        let config = match (self.load()?, &self.command) {
+            (Err(error), Command::Doctor(output)) => {
+                return doctor::broken_configuration(*output, &Broken::new(error).await);
+            }
+            (Err(error), Command::Upstreams(UpstreamsCommand::List(output))) => {
+                return upstreams::list_broken(*output, Broken::new(error).await);
             }
             (loaded, _) => loaded?,
         };
@@ -144,7 +148,7 @@ impl Cli {
         }
     }
 
-    fn load(&self) -> Result<Config, Failure> {
+    fn load(&self) -> Result<Result<Config, ConfigError>, Failure> {
         let folder = std::env::current_dir().map_err(|error| {
             Failure::other(format!("the current folder cannot be read: {error}"))
         })?;
@@ -160,6 +164,6 @@ impl Cli {
             folder: &folder,
             search_folder: here,
         };
-        Config::load(&sources).map_err(Failure::from)
+        Ok(Config::load(&sources))
     }
 }

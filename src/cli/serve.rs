@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{connection, stop};
 use crate::{
-    app::{self, Audience, Failure},
+    app::{self, Audience, Failure, Signals},
     config::{Config, Flag},
 };
 
@@ -25,13 +25,13 @@ impl ServeArgs {
     }
 }
 
-/// Serves until a signal.
+/// Serves until a signal to stop; SIGHUP has the configuration read again.
 pub(super) async fn http(config: Config) -> Result<ExitCode, Failure> {
-    let stop = stop::on_signal()?;
+    let signals = stop::of_server()?;
     log_start(&config);
     let listener = connection::listen(&config).await?;
     let (ready, is_ready) = oneshot::channel();
-    let serving = app::serve(config, listener, Audience::Agents, ready, stop);
+    let serving = app::serve(config, listener, Audience::Agents, ready, signals);
     let announce = async {
         if let Ok(instance) = is_ready.await {
             let url = &instance.url;
@@ -48,9 +48,9 @@ pub(super) async fn http(config: Config) -> Result<ExitCode, Failure> {
 
 /// Serves one client until it closes the input, or until a signal.
 pub(super) async fn stdio(config: Config) -> Result<ExitCode, Failure> {
-    let stop = stop::on_signal()?;
+    let signals = Signals { stop: stop::on_signal()?, ..Signals::default() };
     log_start(&config);
-    app::serve_stdio(config, stop).await.map(|()| ExitCode::SUCCESS)
+    app::serve_stdio(config, signals).await.map(|()| ExitCode::SUCCESS)
 }
 
 fn log_start(config: &Config) {

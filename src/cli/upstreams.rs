@@ -15,6 +15,7 @@ use self::url::shown;
 use super::{
     args::Output,
     connection::{Connection, Need},
+    running::{self, Broken},
     screen::{self, Spinner, dim, heading, note, print, print_json},
 };
 use crate::{
@@ -68,7 +69,7 @@ pub(super) async fn perform(
     match command {
         UpstreamsCommand::Add(args) => add::perform(args, &config).await?,
         UpstreamsCommand::List(output) => list(&config, output).await?,
-        UpstreamsCommand::Remove(args) => remove(&args, &config)?,
+        UpstreamsCommand::Remove(args) => remove(&args, &config).await?,
         UpstreamsCommand::Check(args) => return check(&args, config).await,
         UpstreamsCommand::Login(args) => login(&args, &config).await?,
     }
@@ -94,6 +95,10 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
         Some(running) => running.client.health().await.ok(),
         None => None,
     };
+    let configuration = health.as_ref().and_then(|health| health.configuration.as_ref());
+    if let Some(message) = configuration.and_then(|found| found.message.as_ref()) {
+        note(format!("the running server: {}", screen::plain(message)));
+    }
     let state = |name: &str| {
         let mut all = health.iter().flat_map(|health| &health.upstreams);
         all.find(|upstream| upstream.name == name)
@@ -116,6 +121,31 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
         ))?;
         message.map_or(Ok(()), |message| print(format!("  {}", screen::plain(message))))
     })
+}
+
+/// The upstreams that the running server serves while the file is broken.
+pub(super) fn list_broken(output: Output, broken: Broken) -> Result<ExitCode, Failure> {
+    let Broken { failure, server } = broken;
+    let Some(server) = server else { return Err(failure) };
+    let upstreams = &server.health.upstreams;
+    if output.json {
+        let row = |upstream: &view::Upstream| {
+            let view::Upstream { name, status, kind, message, .. } = upstream;
+            json!({ "id": name, "status": status, "kind": kind, "message": message })
+        };
+        let rows: Vec<_> = upstreams.iter().map(row).collect();
+        print_json(&json!(rows))?;
+    } else {
+        for view::Upstream { name, status, kind, message, .. } in upstreams {
+            let state = screen::in_colour_of(status, &format!("{status:<10}"));
+            print(format!("{} {state} {kind}", heading(format!("{name:<24}"))))?;
+            if let Some(message) = message {
+                print(format!("  {}", screen::plain(message)))?;
+            }
+        }
+    }
+    note(server.summary());
+    Err(failure)
 }
 
 /// An upstream in the list.
@@ -163,7 +193,7 @@ fn auth(access: &HttpAccess) -> &'static str {
     }
 }
 
-fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
+async fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let change = file::Change::begin(config)?.without(&args.name)?;
     change.write()?;
     if args.output.json {
@@ -172,7 +202,7 @@ fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
         }));
     }
     change.show()?;
-    note("a running server uses it until it is started again");
+    running::note_change(config).await;
     Ok(())
 }
 

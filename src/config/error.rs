@@ -7,6 +7,10 @@ use std::{fmt, path::PathBuf};
 pub struct ConfigError {
     /// Problems, in the order of their origins.
     pub problems: Vec<Problem>,
+    /// File that was read, if any, as an absolute path.
+    pub file: Option<PathBuf>,
+    /// Instance file of its server, if that much of it can be read.
+    pub instance_file: Option<PathBuf>,
 }
 
 /// One problem.
@@ -46,7 +50,7 @@ impl Origin {
 impl ConfigError {
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.origin.rank().cmp(&b.origin.rank()));
-        Self { problems }
+        Self { problems, file: None, instance_file: None }
     }
 }
 
@@ -62,15 +66,19 @@ impl fmt::Display for Origin {
     }
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.origin, self.message)
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.len() {
             1 => f.write_str("the configuration has a problem")?,
             many => write!(f, "the configuration has {many} problems")?,
         }
-        self.problems
-            .iter()
-            .try_for_each(|problem| write!(f, "\n  {}: {}", problem.origin, problem.message))
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 

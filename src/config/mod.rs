@@ -1,4 +1,4 @@
-//! Configuration: read once and completely, before anything is opened.
+//! Configuration: read as a whole before anything is opened, and again when its file changes.
 //!
 //! The layers: built-in defaults, then the file, then `AIRLOCK_…` variables, then flags. Strict: an
 //! unknown key or an invalid value stops the start, and all problems are reported at once. No other
@@ -7,13 +7,14 @@
 //! The floors, lowest first: `keys` (the keys with their documentation), `error`, `toml_json`,
 //! `shape` (the JSON Schema of the keys) and `source` (the layers); `check`; `resolved` (the
 //! resulting values); `resolve`, `expand`, `credential`, `policy` and `upstreams` (keys to values);
-//! `show` and `reference`.
+//! `show` and `reference`; `live` (reading again, differences).
 
 mod check;
 mod credential;
 mod error;
 mod expand;
 pub mod keys;
+mod live;
 mod policy;
 mod reference;
 mod resolve;
@@ -26,11 +27,14 @@ mod tests;
 mod toml_json;
 mod upstreams;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
-use crate::base::instance::ConfigIdentity;
+use crate::base::{digest::sha256, instance::ConfigIdentity};
 
 pub use crate::model::{Document, KeyPlace, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
@@ -38,6 +42,7 @@ pub use keys::{
     ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile,
     RuntimeId, Sandbox, Synchronous,
 };
+pub use live::{Changes, FIXED_SECTIONS};
 pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
 pub use resolved::{
@@ -80,6 +85,8 @@ pub struct Config {
     pub new_file: Option<PathBuf>,
     /// Every key with its value and its source, for display; secrets are masked.
     pub settings: Vec<Setting>,
+    /// Sources, for reading them again.
+    sources: live::KeptSources,
 }
 
 /// Sources of the configuration.
@@ -97,6 +104,25 @@ pub struct Sources<'a> {
     pub search_folder: bool,
 }
 
+impl Sources<'_> {
+    /// The file of the current folder, if it exists and is not read.
+    fn ignored_file(&self, read: Option<&Path>) -> Option<PathBuf> {
+        let file = self.folder.join("airlock.toml");
+        Some(file).filter(|path| !self.search_folder && path.exists() && read != Some(&**path))
+    }
+
+    /// The sources, for reading them again.
+    fn kept(&self, read: Option<&Path>, variables: BTreeMap<String, String>) -> live::KeptSources {
+        live::KeptSources {
+            file: read.map(Path::to_path_buf),
+            new_file: source::user_file(&variables),
+            flags: self.flags.to_vec(),
+            environment: variables,
+            folder: self.folder.to_path_buf(),
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks all sources.
     ///
@@ -111,9 +137,8 @@ impl Config {
             sources.search_folder.then_some(sources.folder),
             &variables,
         );
-        if let Some(file) = &file {
-            layers.add_file(file).map_err(|problem| ConfigError::new(vec![problem]))?;
-        }
+        // What can be read of a broken file still tells where its server is.
+        let broken = file.as_ref().and_then(|file| layers.add_file(file).err());
         let mut problems = layers.add_environment(&variables, &shape);
         layers.add_flags(sources.flags, &shape);
         problems.extend(check::check(&mut layers, &shape));
@@ -125,9 +150,7 @@ impl Config {
                 return Err(ConfigError::new(problems));
             }
         };
-        let ignored_file = sources.folder.join("airlock.toml");
-        let ignored_file = Some(ignored_file)
-            .filter(|path| !sources.search_folder && path.exists() && file.as_ref() != Some(path));
+        let ignored_file = sources.ignored_file(file.as_deref());
         let mut resolver = resolve::Resolver {
             layers: &layers,
             variables: &variables,
@@ -137,18 +160,23 @@ impl Config {
             unset: vec![],
         };
         let server = resolver.server(&keys.server);
+        let before = resolver.problems.len();
         let store = resolver.store(&keys.store);
+        let instance_file = (resolver.problems.len() == before).then(|| store.instance_file());
         let secrets = resolver.secret_store(&keys.secrets, &store);
         let upstreams = resolver.upstreams(&keys.upstreams);
         let policy = resolver.policy(&keys.policy);
         let approvals = resolver.approvals(&keys.approvals, keys.sandbox.workers_max);
         let sandbox = resolver.sandbox(keys.sandbox.clone());
-        if !resolver.problems.is_empty() {
-            return Err(ConfigError::new(resolver.problems));
+        if broken.is_some() || !resolver.problems.is_empty() {
+            let error = ConfigError::new(broken.map_or(resolver.problems, |only| vec![only]));
+            let file = file.as_deref().map(source::whole_path);
+            return Err(ConfigError { file, instance_file, ..error });
         }
         let settings = show::settings(&keys, &store, &layers);
         let new_file = source::user_file(&variables);
         let (limits, artifacts) = (keys.limits, keys.artifacts);
+        let kept = sources.kept(file.as_deref(), variables);
         Ok(Self {
             server,
             store,
@@ -164,7 +192,67 @@ impl Config {
             ignored_file,
             new_file,
             settings,
+            sources: kept,
         })
+    }
+
+    /// The file to watch for changes: the one that was read, or the one that will be read once it
+    /// exists.
+    pub fn watched_file(&self) -> Option<PathBuf> {
+        let file = self.sources.file.as_ref().or(self.sources.new_file.as_ref());
+        file.map(|file| self.sources.folder.join(file))
+    }
+
+    /// Reads the sources again: the same file, with the flags and the environment of the start.
+    ///
+    /// # Errors
+    /// All problems of all sources.
+    pub fn reread(&self) -> Result<Self, ConfigError> {
+        let kept = &self.sources;
+        let read = Self::load(&Sources {
+            file: kept.file().as_deref(),
+            flags: &kept.flags,
+            environment: &kept.environment,
+            folder: &kept.folder,
+            search_folder: false,
+        })?;
+        Ok(Self { ignored_file: self.ignored_file.clone(), sources: kept.clone(), ..read })
+    }
+
+    /// Returns true if the file still has the content that was read.
+    pub fn is_current(&self) -> bool {
+        match self.sources.file() {
+            None => self.file_digest.is_none(),
+            Some(file) => {
+                let now = std::fs::read(self.sources.folder.join(file));
+                now.is_ok_and(|bytes| Some(sha256(&bytes)) == self.file_digest)
+            }
+        }
+    }
+
+    /// Differences from an earlier configuration that can take effect at once.
+    pub fn changes_since(&self, earlier: &Self) -> Changes {
+        live::changes((&earlier.settings, &earlier.upstreams), (&self.settings, &self.upstreams))
+    }
+
+    /// Keys that differ from those of the start and take effect at the next start.
+    pub fn needs_restart(&self, started: &Self) -> Vec<String> {
+        live::fixed_changes(&started.settings, &self.settings)
+    }
+
+    /// This configuration, with everything that cannot change while the server runs as it was at
+    /// the start.
+    pub fn fixed_as(self, started: &Self) -> Self {
+        let workers = started.sandbox.workers_max;
+        let tasks_max = self.approvals.tasks_max.min(workers / 2).max(1);
+        Self {
+            server: started.server.clone(),
+            store: started.store.clone(),
+            secrets: started.secrets.clone(),
+            sandbox: started.sandbox.clone(),
+            approvals: Approvals { tasks_max, ..self.approvals },
+            ..self
+        }
     }
 
     /// What distinguishes this configuration from others.

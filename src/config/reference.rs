@@ -13,8 +13,8 @@ const HEAD: &str = "# Configuration
 
 <!-- Generated from `src/config/keys.rs` by `airlock config reference`; edit there. -->
 
-Airlock reads its whole configuration once, before it opens anything. Later sources override earlier
-ones:
+Airlock reads its whole configuration before it opens anything, and again when the file changes
+([below](#changes-while-the-server-runs)). Later sources override earlier ones:
 
 1. The defaults below.
 2. One file: `--config FILE`, or else `AIRLOCK_CONFIG`, or else `airlock.toml` in the current
@@ -31,6 +31,29 @@ configuration in force and the origin of each value. `airlock config check` only
 tests that the policy files, secrets and runtimes exist.
 
 `AIRLOCK_LOG` sets the log level (`info`, `debug`, `warn,airlock=debug`). Logs go to standard error.
+
+## Changes while the server runs
+
+A running server (`airlock serve`, `airlock mcp`) takes up changes of its configuration file and of
+its policy files without a restart, as soon as they are saved. On SIGHUP, `airlock serve` reads them
+at once. The environment and the flags stay those of the start.
+
+- **All or nothing.** The new file is checked as a whole, with the policy files that it names. If
+  anything in it is not valid, the last valid configuration stays in force. The log, `/healthz`
+  (`degraded`), `airlock doctor` and `airlock upstreams list` name the file, the line and the
+  reason. Correct the file, and it is taken up.
+- **Upstreams** are added, removed and connected again if one of their keys changed. All others keep
+  their connections, processes and tools. Calls under way at a removed or changed upstream have 5 s
+  to end; then they fail with `upstream_lost`. A changed program is started once the old one has
+  ended. A call that was approved before its upstream changed is not sent.
+- **Limits, policy, approvals and artifacts** are in force for tasks, calls and requests that begin
+  afterwards. Workers with other limits are replaced when they are idle.
+- **`[server]`, `[store]`, `[sandbox]` and `[secrets]` need a restart.** Changed keys of these
+  sections are named as \"needs a restart\" in the same places; everything else of the file is taken
+  up.
+- Clients get `notifications/tools/list_changed` when the list of tools says something else than
+  before.
+- The log lists the names of the upstreams and keys that changed, never their values.
 ";
 
 /// Returns the reference page.

@@ -88,7 +88,7 @@ pub enum SecretKey {
 }
 
 /// Service whose tools programs may call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// First segment of the paths of its tools.
     pub name: String,
@@ -120,7 +120,7 @@ pub struct UnsetVariable {
 }
 
 /// Connection to an upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// MCP over the standard input and output of a child process.
     Stdio {
@@ -167,7 +167,7 @@ pub enum Transport {
 }
 
 /// Settings of HTTP requests to an upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAccess {
     /// Headers of each request.
     pub headers: BTreeMap<String, Secret>,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{check::holds_secret, error::Origin, keys::Keys, resolved::Store, source::Layers};
+use crate::base::digest::sha256;
 
 /// One key with its value in force.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,6 +16,9 @@ pub struct Setting {
     pub value: Value,
     /// Origin: `default`, a file with the line, a variable or a flag.
     pub origin: String,
+    /// Digest of the value itself, to find changes of values that are not shown.
+    #[serde(skip)]
+    pub(super) digest: String,
 }
 
 pub(super) fn settings(keys: &Keys, store: &Store, layers: &Layers) -> Vec<Setting> {
@@ -41,7 +45,8 @@ fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Ve
         || node.as_array().is_some_and(Vec::is_empty);
     let value = if holds_secret(path) && !empty { masked(node, path) } else { node.clone() };
     let origin = if layers.is_set(path) { layers.origin(path) } else { Origin::Default };
-    settings.push(Setting { key: path.join("."), value, origin: origin.to_string() });
+    let digest = sha256(node.to_string().as_bytes());
+    settings.push(Setting { key: path.join("."), value, origin: origin.to_string(), digest });
 }
 
 /// Masks a value: URLs keep everything but their query, references to secrets stay, everything else

@@ -18,6 +18,8 @@ use crate::base::{digest::sha256, suggest::nearest, text::decoded};
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Lines before a mistake that are left out until the rest is TOML.
+const VALUE_LINES_MAX: usize = 200;
 
 /// Environment of the process, or a map in a test.
 pub trait Environment {
@@ -135,14 +137,34 @@ impl Layers {
         let document = Document::parse(text.as_str()).map_err(|error| {
             let line = error.span().map_or(0, |span| line_of(&text, span.start));
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            self.add_lines_before(line, &text, path);
             Problem {
                 origin: Origin::File(path.to_path_buf(), line),
                 message: format!("is not valid TOML: {message}"),
             }
         })?;
-        self.origins.insert(vec![], Origin::File(path.to_path_buf(), 0));
-        self.add_table(document.as_table(), &mut vec![], &text, path);
+        self.add_document(&document, &text, path);
         Ok(())
+    }
+
+    fn add_document(&mut self, document: &Document<&str>, text: &str, path: &Path) {
+        self.origins.insert(vec![], Origin::File(path.to_path_buf(), 0));
+        self.add_table(document.as_table(), &mut vec![], text, path);
+    }
+
+    /// Adds the lines before the one that is not TOML, as far as they are: a value over several
+    /// lines may begin among them.
+    fn add_lines_before(&mut self, line: usize, text: &str, path: &Path) {
+        let lines: Vec<&str> = text.lines().take(line.saturating_sub(1)).collect();
+        let readable = (0..=lines.len().min(VALUE_LINES_MAX)).find_map(|dropped| {
+            let text = lines[..lines.len() - dropped].join("\n");
+            Document::parse(text.as_str()).is_ok().then_some(text)
+        });
+        if let Some(text) = readable
+            && let Ok(document) = Document::parse(text.as_str())
+        {
+            self.add_document(&document, &text, path);
+        }
     }
 
     fn add_table(&mut self, table: &dyn TableLike, at: &mut Vec<String>, text: &str, file: &Path) {

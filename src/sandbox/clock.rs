@@ -12,6 +12,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub struct WallClock {
     pauses: Arc<watch::Sender<usize>>,
+    /// The run's activity is [`Activity::ApprovalWait`], and no other call of it is under way.
+    still: Arc<watch::Sender<bool>>,
 }
 
 /// Pauses the clock until dropped: an approval is pending.
@@ -22,13 +24,27 @@ impl WallClock {
     /// Creates a clock that runs.
     #[allow(clippy::new_without_default, reason = "a clock is made on purpose")]
     pub fn new() -> Self {
-        Self { pauses: Arc::new(watch::Sender::new(0)) }
+        let (pauses, still) = (watch::Sender::new(0), watch::Sender::new(false));
+        Self { pauses: Arc::new(pauses), still: Arc::new(still) }
     }
 
     /// Pauses the clock for the lifetime of the returned guard.
     pub fn pause(&self) -> ClockPause {
         self.pauses.send_modify(|pauses| *pauses += 1);
         ClockPause(self.pauses.clone())
+    }
+
+    /// Waits until the guest does nothing but wait for approvals: it does not run, and no other
+    /// call of it is under way.
+    pub async fn stands_still(&self) {
+        let mut still = self.still.subscribe();
+        // An error cannot come while `self` holds the sender.
+        let _ = still.wait_for(|still| *still).await;
+    }
+
+    /// Says whether the guest does nothing but wait for approvals.
+    pub(super) fn set_still(&self, is_still: bool) {
+        self.still.send_if_modified(|still| std::mem::replace(still, is_still) != is_still);
     }
 
     /// The number of pauses in force, and its changes.

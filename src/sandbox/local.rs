@@ -15,9 +15,9 @@ use super::{
     config::SandboxConfig,
     error::{RETRY_AFTER, SandboxError},
     host::{ToolCall, ToolHost},
-    pool::Pool,
+    pool::{Limits, Pool},
     process::{Snapshot, Spawner},
-    protocol::CallFailure,
+    protocol::{CallFailure, Setup},
     run::LeasedWorker,
     runtime::{EngineReport, Lease, Outcome, Run, Runtime, RuntimeHealth},
     schedule::{QueueFull, Schedule},
@@ -35,9 +35,11 @@ pub struct Sandbox {
     state: Arc<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     started: OnceCell<Started>,
+    /// Bounds of guests.
+    limits: Arc<Limits>,
     /// Time and error of the last failed start.
     last_failure: Mutex<Option<(Instant, String)>>,
     closed: CancellationToken,
@@ -65,7 +67,13 @@ impl Sandbox {
     /// Creates a sandbox that starts its engine when its first guest comes.
     pub fn lazy(config: SandboxConfig) -> Self {
         let schedule = Schedule::new(config.running_max, config.workers_max, config.queue_max);
-        Self { config: Arc::new(config), schedule, state: Arc::default() }
+        let state = State {
+            started: OnceCell::new(),
+            limits: Arc::new(Limits::new(config.setup.clone())),
+            last_failure: Mutex::default(),
+            closed: CancellationToken::new(),
+        };
+        Self { config: Arc::new(config), schedule, state: Arc::new(state) }
     }
 
     async fn lease(&self, pool: &Pool, tenant: &str) -> Result<LeasedWorker, SandboxError> {
@@ -76,7 +84,7 @@ impl Sandbox {
             .map_err(|QueueFull { queue_max }| SandboxError::Busy { queue_max })?;
         let worker = pool.acquire(tenant).await?;
         let (schedule, pool) = (self.schedule.clone(), pool.clone());
-        Ok(LeasedWorker { config: self.config.clone(), schedule, pool, worker, slot, permit })
+        Ok(LeasedWorker { schedule, pool, worker, slot, permit })
     }
 
     async fn started(&self) -> Result<&Started, SandboxError> {
@@ -112,7 +120,7 @@ impl Sandbox {
         .expect("preparing an engine does not panic")?;
         let spawner = Spawner::start(command, snapshot)
             .map_err(|source| SandboxError::WorkerStart { source })?;
-        let pool = Pool::start(spawner, self.config.clone());
+        let pool = Pool::start(spawner, self.config.clone(), self.state.limits.clone());
         let engine = self.self_test(&pool).await.inspect_err(|_| pool.close())?;
         Ok(Started { pool, engine })
     }
@@ -158,6 +166,14 @@ impl Runtime for Sandbox {
             engine: started.map(|started| started.engine.clone()),
             workers: started.map_or(0, |started| started.pool.alive()),
             queued: self.queued(),
+        }
+    }
+
+    fn set_limits(&self, setup: Setup, queue_max: usize) {
+        self.schedule.set_queue_max(queue_max);
+        self.state.limits.set(setup);
+        if let Some(started) = self.state.started.get() {
+            started.pool.renew();
         }
     }
 

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::oneshot, time::timeout};
 
@@ -23,7 +24,7 @@ use super::{
     error::SandboxError,
     locks::LockTier,
     process::{Process, Spawner},
-    protocol::{self, Armed, Kind},
+    protocol::{self, Armed, Kind, Setup},
 };
 
 /// Time in which a worker must arm itself, or build its next isolate.
@@ -43,10 +44,26 @@ pub(super) struct Worker {
     /// True if the worker must not run another guest.
     pub(super) spent: bool,
     pub(super) armed: Armed,
+    /// Bounds of its guests.
+    pub(super) setup: Arc<Setup>,
     tenant: Option<String>,
     born: Instant,
     idle_since: Instant,
     _counted: LiveCount,
+}
+
+/// Bounds of the guests of workers that are started from now on.
+#[derive(Debug)]
+pub(super) struct Limits(ArcSwap<Setup>);
+
+impl Limits {
+    pub(super) fn new(setup: Setup) -> Self {
+        Self(ArcSwap::from_pointee(setup))
+    }
+
+    pub(super) fn set(&self, setup: Setup) {
+        self.0.store(Arc::new(setup));
+    }
 }
 
 /// Counts a live process until dropped.
@@ -74,6 +91,7 @@ pub(super) struct Pool(Arc<Inner>);
 struct Inner {
     spawner: Spawner,
     config: Arc<SandboxConfig>,
+    limits: Arc<Limits>,
     alive: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
@@ -99,10 +117,11 @@ struct Waiter {
 
 impl Pool {
     /// Starts the spare workers in the background.
-    pub(super) fn start(spawner: Spawner, config: Arc<SandboxConfig>) -> Self {
+    pub(super) fn start(spawner: Spawner, config: Arc<SandboxConfig>, limits: Arc<Limits>) -> Self {
         let pool = Self(Arc::new(Inner {
             spawner,
             config,
+            limits,
             alive: Arc::default(),
             state: Mutex::default(),
         }));
@@ -144,6 +163,7 @@ impl Pool {
         let tenant = worker.tenant.clone().expect("a worker that ran a guest has a tenant");
         let config = &self.0.config;
         if worker.spent
+            || self.is_outdated(&worker)
             || config.isolation == Isolation::Task
             || worker.runs >= config.tasks_per_worker
             || worker.born.elapsed() >= config.worker_age_max
@@ -170,6 +190,25 @@ impl Pool {
         });
     }
 
+    /// Ends the workers that run no guest and have other bounds than those in force now; those that
+    /// run one are ended after it.
+    pub(super) fn renew(&self) {
+        let mut state = self.lock();
+        let mut ended: Vec<Worker> =
+            state.armed.extract_if(.., |worker| self.is_outdated(worker)).collect();
+        for workers in state.idle.values_mut() {
+            ended.extend(workers.extract_if(.., |worker| self.is_outdated(worker)));
+        }
+        state.idle.retain(|_, workers| !workers.is_empty());
+        drop(state);
+        drop(ended);
+        self.balance();
+    }
+
+    fn is_outdated(&self, worker: &Worker) -> bool {
+        !Arc::ptr_eq(&worker.setup, &self.0.limits.0.load())
+    }
+
     /// Number of live worker processes.
     pub(super) fn alive(&self) -> usize {
         self.0.alive.load(Ordering::Relaxed)
@@ -191,6 +230,10 @@ impl Pool {
     /// Gives a ready worker to a waiter, or keeps it.
     fn offer(&self, mut worker: Worker) {
         worker.idle_since = Instant::now();
+        if self.is_outdated(&worker) {
+            drop(worker);
+            return self.balance();
+        }
         {
             let mut state = self.lock();
             if state.closed {
@@ -259,8 +302,9 @@ impl Pool {
         let socket = process.socket.take().expect("a fresh process has its socket");
         let mut connection =
             Connection::new(socket).map_err(|source| SandboxError::WorkerStart { source })?;
-        let setup = serde_json::to_vec(&self.0.config.setup).expect("numbers and JSON only");
-        connection.send(Kind::Setup, 0, &[&setup]);
+        let setup = self.0.limits.0.load_full();
+        let frame = serde_json::to_vec(&*setup).expect("numbers and JSON only");
+        connection.send(Kind::Setup, 0, &[&frame]);
         let armed = async {
             let frame = connection
                 .next_frame()
@@ -290,6 +334,7 @@ impl Pool {
             runs: 0,
             spent: false,
             armed,
+            setup,
             tenant: None,
             born: now,
             idle_since: now,

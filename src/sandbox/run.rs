@@ -23,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     clock::{Activity, Stopwatch, WallClock},
-    config::SandboxConfig,
     connection::Event,
     host::{ToolCall, ToolHost},
     pool::{Pool, Worker},
@@ -67,7 +66,6 @@ const RESPONSE_BYTES_MAX: usize = 9 * 1024 * 1024 - 5;
 /// A worker reserved for one run, with the permit to begin it.
 #[derive(Debug)]
 pub(super) struct LeasedWorker {
-    pub(super) config: Arc<SandboxConfig>,
     pub(super) schedule: Schedule,
     pub(super) pool: Pool,
     pub(super) worker: Worker,
@@ -87,9 +85,9 @@ impl Lease for LeasedWorker {
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, RunReport> {
         Box::pin(async move {
-            let Self { config, schedule, pool, worker, slot, permit } = *self;
-            let mut run_loop =
-                RunLoop::new(worker, permit, &config.setup, &schedule, &run, host, clock);
+            let Self { schedule, pool, worker, slot, permit } = *self;
+            let setup = worker.setup.clone();
+            let mut run_loop = RunLoop::new(worker, permit, &setup, &schedule, &run, host, clock);
             let outcome = run_loop.run_to_end(&run, stop).await;
             let (worker, report) = run_loop.into_report(outcome);
             if let Some(worker) = worker {
@@ -132,6 +130,7 @@ struct RunLoop<'a> {
     began: Instant,
     cpu_before: Duration,
     pauses: watch::Receiver<usize>,
+    clock: WallClock,
     logs: Logs,
     log_bytes: u64,
     /// The worker's final report.
@@ -180,6 +179,7 @@ impl<'a> RunLoop<'a> {
             stopwatch: Stopwatch::start(),
             began: Instant::now(),
             pauses: clock.pauses(),
+            clock: clock.clone(),
             logs: Logs::default(),
             log_bytes: 0,
             done: None,
@@ -193,6 +193,7 @@ impl<'a> RunLoop<'a> {
         let cpu_max = Duration::from_millis(run.cpu_ms_max);
         loop {
             self.stopwatch.switch_to(self.activity());
+            self.clock.set_still(self.only_waits_for_approvals());
             let next_check = self.next_check(wall_max);
             let takes_responses =
                 !self.calls.is_empty() && self.undelivered_bytes <= UNDELIVERED_BYTES_MAX;
@@ -226,6 +227,13 @@ impl<'a> RunLoop<'a> {
             true if !self.calls.is_empty() => Activity::ToolWait,
             true => Activity::Idle,
         }
+    }
+
+    /// True if every call under way waits for an approval, and the guest for those calls.
+    fn only_waits_for_approvals(&self) -> bool {
+        self.activity() == Activity::ApprovalWait
+            && self.undelivered.is_empty()
+            && *self.pauses.borrow() == self.calls.len()
     }
 
     /// Moment at which the limits are checked even if no event comes.

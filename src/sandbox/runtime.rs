@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{clock::WallClock, error::SandboxError, host::ToolHost, locks::Locks};
+use super::{clock::WallClock, error::SandboxError, host::ToolHost, locks::Locks, protocol::Setup};
 use crate::model::{Logs, RawJson, TaskError, Usage};
 
 /// Runs programs. Tasks name it by its id.
@@ -28,6 +28,9 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// The present state, for operators. Does not block.
     fn health(&self) -> RuntimeHealth;
+
+    /// Sets the bounds of programs that begin from now on, and of the queue.
+    fn set_limits(&self, setup: Setup, queue_max: usize);
 
     /// Refuses new programs and releases idle resources; programs that run are not affected.
     fn close(&self);

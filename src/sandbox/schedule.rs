@@ -65,6 +65,11 @@ impl Schedule {
         })))
     }
 
+    /// Sets the number of guests that may wait to begin.
+    pub(super) fn set_queue_max(&self, queue_max: usize) {
+        self.0.lock().queue_max = queue_max;
+    }
+
     /// Waits for a slot and a permit for a new guest. Dropping the future leaves the queue.
     pub(super) async fn admit(&self, tenant: &str) -> Result<(WorkerSlot, Permit), QueueFull> {
         let granted = {

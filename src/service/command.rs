@@ -10,9 +10,9 @@ use super::{
     Service, ServiceError,
     requests::{
         ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList, ArtifactRead,
-        ArtifactRemove, Execution, HealthCheck, NamespaceList, PolicyExplain, PolicyLint,
-        PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel, TaskEvents, TaskGet,
-        TaskList, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes,
+        ArtifactRemove, ConfigReload, Execution, HealthCheck, NamespaceList, PolicyExplain,
+        PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel, TaskEvents,
+        TaskGet, TaskList, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes,
     },
     view,
 };
@@ -128,6 +128,8 @@ commands! {
     PolicyTest(PolicyTest) as "policy_test" -> view::PolicyTestResults;
     /// Decisions of these files about calls on record.
     PolicyReplay(PolicyReplay) as "policy_replay" -> view::PolicyReplayResults;
+    /// Has the configuration read again, and returns its state afterwards.
+    ConfigReload(ConfigReload) as "config_reload" -> view::ConfigHealth;
     /// The state of the server.
     Health(HealthCheck) as "health" -> view::Health;
 }
@@ -155,6 +157,7 @@ pub fn authorize(principal: &Principal, command: &Command) -> Result<(), Service
             Role::Approver
         }
         Command::ToolRefresh(_)
+        | Command::ConfigReload(_)
         | Command::ArtifactList(_)
         | Command::ArtifactGet(_)
         | Command::ArtifactRead(_)
@@ -250,6 +253,7 @@ impl Service {
             C::PolicyLint(request) => R::PolicyLint(self.policy_lint(request).await?.into()),
             C::PolicyTest(request) => R::PolicyTest(self.policy_test(request).await?.into()),
             C::PolicyReplay(request) => R::PolicyReplay(self.policy_replay(request).await?.into()),
+            C::ConfigReload(_) => R::ConfigReload(self.config_reload().await?.into()),
             C::Health(_) => R::Health(self.health().await.into()),
         })
     }

@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Service {
-    /// The state of the server. `degraded` where the store, the engine or the policy does not work;
+    /// The state of the server. `degraded` where the store, the engine, the policy or a
+    /// changed configuration does not work;
     /// an upstream that is down is only listed.
     pub(super) async fn health(&self) -> Health {
         let store = self.store.check().await;
@@ -19,13 +20,19 @@ impl Service {
         }
         let sandbox = self.sandbox_health();
         let policy = self.policy_health();
-        let fit = store.is_ok() && !sandbox.runtimes.is_empty() && policy.message.is_none();
+        let configuration = self.configuration().map(|configuration| configuration.health());
+        let is_refused = configuration.as_ref().is_some_and(|found| found.status == "degraded");
+        let fit = store.is_ok()
+            && !sandbox.runtimes.is_empty()
+            && policy.message.is_none()
+            && !is_refused;
         Health {
             status: if fit { "ok" } else { "degraded" }.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             sandbox,
             store: self.store_health(store),
             policy,
+            configuration,
             upstreams: self.catalog.status().into_iter().map(Into::into).collect(),
         }
     }

@@ -4,6 +4,7 @@
 mod approvals;
 mod artifacts;
 mod command;
+mod configuration;
 mod error;
 mod health;
 mod policy;
@@ -12,7 +13,9 @@ mod tasks;
 mod tools;
 pub mod view;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
+
+use arc_swap::ArcSwap;
 
 use crate::{
     artifacts::Artifacts,
@@ -24,14 +27,15 @@ use crate::{
 };
 
 pub use command::{ChangeCounters, Command, Reply, Request, authorize};
+pub use configuration::Configuration;
 pub use error::ServiceError;
 pub use policy::scope_text;
 pub use requests::{
     ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList, ArtifactRead,
-    ArtifactRemove, Execute, Execution, HealthCheck, NamespaceList, PolicyCaller, PolicyExplain,
-    PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools,
-    ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList, ToolChanges,
-    ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,
+    ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, NamespaceList, PolicyCaller,
+    PolicyExplain, PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow, PolicyTest,
+    PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList,
+    ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,
 };
 
 /// Limits and defaults of the service itself.
@@ -58,7 +62,9 @@ pub struct Service {
     policy: Arc<ReloadingPolicy>,
     waiters: Arc<ApprovalWaiters>,
     artifacts: Artifacts,
-    limits: ServiceLimits,
+    limits: ArcSwap<ServiceLimits>,
+    /// The configuration, where the server can read it again.
+    configuration: OnceLock<Weak<dyn Configuration>>,
     /// The URL of the pages, once the server listens.
     url: OnceLock<String>,
 }
@@ -70,7 +76,27 @@ impl Service {
         let (store, catalog) = (parts.store.clone(), parts.catalog.clone());
         let (policy, waiters) = (parts.policy.clone(), parts.waiters.clone());
         let artifacts = parts.artifacts.clone();
-        Self { engine, store, catalog, policy, waiters, artifacts, limits, url: OnceLock::new() }
+        let limits = ArcSwap::from_pointee(limits);
+        let (configuration, url) = (OnceLock::new(), OnceLock::new());
+        #[rustfmt::skip]
+        let service = Self {
+            engine, store, catalog, policy, waiters, artifacts, limits, configuration, url
+        };
+        service
+    }
+
+    /// Sets the limits of requests that come from now on.
+    pub fn set_limits(&self, limits: ServiceLimits) {
+        self.limits.store(Arc::new(limits));
+    }
+
+    /// Sets the configuration that `Health` and `ConfigReload` are about. The first one counts.
+    pub fn set_configuration(&self, configuration: Weak<dyn Configuration>) {
+        self.configuration.set(configuration).ok();
+    }
+
+    fn configuration(&self) -> Option<Arc<dyn Configuration>> {
+        self.configuration.get()?.upgrade()
     }
 
     /// Sets the URL of this server's pages: `http://127.0.0.1:7411`. The first one counts.

@@ -383,6 +383,10 @@ pub struct RecordedCall {
     pub was_rule: Option<String>,
 }
 
+/// The configuration is to be read again.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigReload;
+
 /// The state of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct HealthCheck;

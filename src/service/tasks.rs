@@ -62,7 +62,7 @@ impl Service {
             Submitted::Earlier(task) => return self.recorded(who, task).await,
         };
         let reporting = self.report(who, &live, &progress);
-        let approval_hold = Duration::from_millis(self.limits.approval_hold_ms);
+        let approval_hold = Duration::from_millis(self.limits.load().approval_hold_ms);
         tokio::select! {
             ended = timeout(hold, live.ended()) => match ended {
                 Ok(ended) => whole(ended),
@@ -243,16 +243,15 @@ impl Service {
     }
 
     fn new_task(&self, who: &Principal, request: Execute) -> Result<NewTask, ServiceError> {
+        let limits = self.limits.load();
         let bytes = request.code.len();
-        if bytes == 0 || bytes > self.limits.code_bytes_max {
-            let message = format!(
-                "`code` is {bytes} bytes; the limit is 1 to {}",
-                self.limits.code_bytes_max
-            );
+        if bytes == 0 || bytes > limits.code_bytes_max {
+            let message =
+                format!("`code` is {bytes} bytes; the limit is 1 to {}", limits.code_bytes_max);
             return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         }
         let timeout_ms = within("timeoutMs", request.timeout_ms, 1, TIMEOUT_MS_MAX)?
-            .unwrap_or(self.limits.timeout_ms);
+            .unwrap_or(limits.timeout_ms);
         if let Some(metadata) = &request.metadata {
             let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
             if bytes > METADATA_BYTES_MAX {
@@ -267,7 +266,7 @@ impl Service {
         Ok(NewTask {
             task_id: TaskId::new(),
             code: request.code,
-            runtime_id: request.runtime_id.unwrap_or_else(|| self.limits.runtime_id.clone()),
+            runtime_id: request.runtime_id.unwrap_or_else(|| limits.runtime_id.clone()),
             timeout_ms,
             metadata: request.metadata,
             principal: who.clone(),
@@ -288,9 +287,10 @@ impl Service {
         if request.wait_for_result == Some(false) {
             return Ok(Duration::ZERO);
         }
-        let timeout_ms = request.timeout_ms.unwrap_or(self.limits.timeout_ms);
+        let limits = self.limits.load();
+        let timeout_ms = request.timeout_ms.unwrap_or(limits.timeout_ms);
         let full = timeout_ms.saturating_add(30_000).max(120_000);
-        let hold_ms = match (requested, wait, self.limits.hold_ms) {
+        let hold_ms = match (requested, wait, limits.hold_ms) {
             (Some(requested), _, _) => requested,
             (None, WaitPolicy::Full | WaitPolicy::Progress, _) | (None, WaitPolicy::Capped, 0) => {
                 full

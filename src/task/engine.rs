@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use futures::FutureExt;
 use tokio::sync::oneshot;
@@ -36,15 +37,22 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 /// Gets the result of a task's creation, once.
 type CreationSender = oneshot::Sender<Result<Created, StoreError>>;
 
-/// Bounds of the engine.
+/// Settings of the engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
+    /// Bounds of tasks.
+    pub limits: EngineLimits,
+    /// This start of the server, which the record names with each task.
+    pub instance_id: InstanceId,
+}
+
+/// Bounds of tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
     /// CPU budget of a task in milliseconds.
     pub cpu_ms_max: u64,
     /// Tasks that may wait to begin, per runtime.
     pub queue_max: usize,
-    /// This start of the server, which the record names with each task.
-    pub instance_id: InstanceId,
 }
 
 /// Runs tasks. Cheap to clone.
@@ -53,6 +61,7 @@ pub struct TaskEngine(Arc<Inner>);
 
 struct Inner {
     config: EngineConfig,
+    limits: ArcSwap<EngineLimits>,
     services: Services,
     runtimes: BTreeMap<String, Arc<dyn Runtime>>,
     /// The tasks that have not ended.
@@ -109,7 +118,13 @@ impl TaskEngine {
         let runtimes =
             runtimes.into_iter().map(|runtime| (runtime.id().to_owned(), runtime)).collect();
         let (tasks, stopping) = (DashMap::new(), CancellationToken::new());
-        Self(Arc::new(Inner { config, services, runtimes, tasks, stopping }))
+        let limits = ArcSwap::from_pointee(config.limits);
+        Self(Arc::new(Inner { config, limits, services, runtimes, tasks, stopping }))
+    }
+
+    /// Sets the bounds of tasks that are submitted from now on.
+    pub fn set_limits(&self, limits: EngineLimits) {
+        self.0.limits.store(Arc::new(limits));
     }
 
     /// The services that all its tasks share.
@@ -140,8 +155,9 @@ impl TaskEngine {
                 known: inner.runtimes.keys().map(|id| format!("`{id}`")).collect(),
             }
         })?;
-        if runtime.queued() >= inner.config.queue_max {
-            return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
+        let queue_max = inner.limits.load().queue_max;
+        if runtime.queued() >= queue_max {
+            return Err(SubmitError::Busy { queue_max });
         }
         let waits = durable || new.idempotency_key.is_some();
         let handle = Arc::new(TaskHandle::new(&new));
@@ -175,7 +191,8 @@ impl TaskEngine {
     }
 
     /// Takes no further task, lets those that run go on until `grace` is over, then ends them as
-    /// failed.
+    /// failed. A task that only waits for a person is not waited for, because nobody can be asked
+    /// any more: it ends at once.
     pub async fn stop(&self, grace: Duration) {
         let give_up = Instant::now() + grace;
         self.0.stopping.cancel();
@@ -184,8 +201,15 @@ impl TaskEngine {
                 task.ended().await;
             }
         };
-        let tasks = self.all_unfinished();
-        if tokio::time::timeout_at(give_up.into(), all_ended(tasks)).await.is_err() {
+        let may_end = self.all_unfinished().into_iter().map(|task| async move {
+            tokio::select! {
+                _ = task.ended() => {}
+                () = task.waits_for_a_person() => task.stop(StopCause::ServerStops),
+            }
+            task.ended().await;
+        });
+        let may_end = futures::future::join_all(may_end);
+        if tokio::time::timeout_at(give_up.into(), may_end).await.is_err() {
             let tasks = self.all_unfinished();
             tasks.iter().for_each(|task| task.stop(StopCause::ServerStops));
             if tokio::time::timeout(STOP_MAX, all_ended(tasks)).await.is_err() {
@@ -212,6 +236,7 @@ impl TaskEngine {
     ) -> TaskRun {
         let (journal, clock) = (Arc::new(journal), WallClock::new());
         let services = self.0.services.clone();
+        handle.watch_clock(&clock);
         let host = Host::new(services, &new, journal.clone(), handle.clone(), clock.clone());
         TaskRun { runtime, new, handle, journal, host: Arc::new(host), clock }
     }
@@ -314,7 +339,7 @@ impl TaskEngine {
         let queue_ms = queued.elapsed().as_millis() as u64;
         let started_at = Timestamp::now();
         journal.begin(queue_ms, started_at);
-        let cpu_ms_max = self.0.config.cpu_ms_max;
+        let cpu_ms_max = self.0.limits.load().cpu_ms_max;
         let program = Run { code: new.code.clone(), wall_ms_max: new.timeout_ms, cpu_ms_max };
         let mut report = lease.run(program, host.clone(), clock, handle.cancelled()).await;
         report.usage.queue_ms = queue_ms;

@@ -3,7 +3,7 @@
 //! In memory only; the record is [`TaskJournal`](super::journal::TaskJournal)'s.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::machine::{StopCause, TaskAction, TaskEvent, TaskState};
 use crate::{
     model::{EventDetails, RawJson, Task, TaskId, TaskStatus},
+    sandbox::WallClock,
     store::NewTask,
 };
 
@@ -26,6 +27,8 @@ pub struct TaskHandle {
     task_id: TaskId,
     cancel: CancellationToken,
     state: Mutex<TaskState>,
+    /// The clock of its run, which tells whether it only waits for a person.
+    clock: OnceLock<WallClock>,
     outcome: watch::Sender<Option<TaskOutcome>>,
     tool_calls: AtomicU64,
     /// Counts the approvals that were asked for, and the calls that went on.
@@ -64,6 +67,7 @@ impl TaskHandle {
             task_id: new.task_id,
             cancel: CancellationToken::new(),
             state: Mutex::new(TaskState::submitted()),
+            clock: OnceLock::new(),
             outcome: watch::Sender::new(None),
             tool_calls: AtomicU64::new(0),
             approvals: AtomicU64::new(0),
@@ -113,6 +117,19 @@ impl TaskHandle {
         let ended =
             outcome.wait_for(Option::is_some).await.expect("the sender lives as long as `self`");
         ended.clone().expect("it was waited for")
+    }
+
+    /// Sets the clock of its run.
+    pub(super) fn watch_clock(&self, clock: &WallClock) {
+        self.clock.set(clock.clone()).ok();
+    }
+
+    /// Waits until its program does nothing but wait for a person's decision.
+    pub(super) async fn waits_for_a_person(&self) {
+        match self.clock.get() {
+            Some(clock) => clock.stands_still().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Ends it, unless it has ended. The first cause counts.

@@ -137,7 +137,7 @@ async fn call_host_function(
     };
     let decision = record::built_in(function.id.rule(), policy.revision());
     let events = vec![
-        record::requested(call, Some(decision), services.record_values),
+        record::requested(call, Some(decision), services.records_values()),
         record::ended(call.seq, &answer),
     ];
     context.record_then(events, &call.path, answer).await
@@ -147,7 +147,7 @@ async fn call_host_function(
 async fn no_such_function(context: &CallContext, call: &ToolCall, absent: NotFound) -> Answer {
     let failure = rejection::unresolved(absent.into());
     let events = vec![
-        record::requested(call, None, context.services.record_values),
+        record::requested(call, None, context.services.records_values()),
         record::failed(call.seq, &failure),
     ];
     context.record_then(events, &call.path, Err(failure)).await

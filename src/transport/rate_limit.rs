@@ -4,6 +4,7 @@
 
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use governor::{
     Quota, RateLimiter,
@@ -32,8 +33,8 @@ type Limiter =
 
 /// The limits of a server.
 pub struct RateLimits {
-    work: Option<Rate>,
-    polls: Option<Rate>,
+    work: ArcSwapOption<Rate>,
+    polls: ArcSwapOption<Rate>,
 }
 
 /// What a request counts as.
@@ -48,30 +49,48 @@ pub(super) enum Counts {
 impl RateLimits {
     /// Limits of so many requests a minute for each workspace; none where the number is 0.
     pub fn new(work_per_minute: u32, polls_per_minute: u32) -> Arc<Self> {
-        let work = Rate::new("workspace", work_per_minute);
-        Arc::new(Self { work, polls: Rate::new("polls", polls_per_minute) })
+        let limits = Self { work: ArcSwapOption::empty(), polls: ArcSwapOption::empty() };
+        limits.set(work_per_minute, polls_per_minute);
+        Arc::new(limits)
+    }
+
+    /// Sets other limits. A limit that stays the same goes on counting; one that changes begins
+    /// anew.
+    pub fn set(&self, work_per_minute: u32, polls_per_minute: u32) {
+        set(&self.work, "workspace", work_per_minute);
+        set(&self.polls, "polls", polls_per_minute);
     }
 
     /// Counts one request; none where it is not limited.
-    pub(super) fn count(&self, counts: Counts, workspace: &str) -> Option<Counted<'_>> {
+    pub(super) fn count(&self, counts: Counts, workspace: &str) -> Option<Counted> {
         let rate = match counts {
-            Counts::AsWork => self.work.as_ref()?,
-            Counts::AsPoll => self.polls.as_ref()?,
+            Counts::AsWork => self.work.load_full()?,
+            Counts::AsPoll => self.polls.load_full()?,
         };
-        Some(Counted { rate, counts, status: rate.count(workspace) })
+        let status = rate.count(workspace);
+        Some(Counted { rate, counts, status })
     }
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        let work = Rate::new("workspace", WORK_PER_MINUTE);
-        Self { work, polls: Rate::new("polls", POLLS_PER_MINUTE) }
+        let limits = Self { work: ArcSwapOption::empty(), polls: ArcSwapOption::empty() };
+        limits.set(WORK_PER_MINUTE, POLLS_PER_MINUTE);
+        limits
+    }
+}
+
+fn set(rate: &ArcSwapOption<Rate>, name: &'static str, per_minute: u32) {
+    let present = rate.load().as_ref().map_or(0, |rate| rate.per_minute.get());
+    if present != per_minute {
+        rate.store(Rate::new(name, per_minute).map(Arc::new));
     }
 }
 
 impl fmt::Debug for RateLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let per_minute = |rate: &Option<Rate>| rate.as_ref().map(|rate| rate.per_minute);
+        let per_minute =
+            |rate: &ArcSwapOption<Rate>| rate.load().as_ref().map(|rate| rate.per_minute);
         f.debug_struct("RateLimits")
             .field("work", &per_minute(&self.work))
             .field("polls", &per_minute(&self.polls))
@@ -119,13 +138,13 @@ impl Rate {
 }
 
 /// A request that was counted.
-pub(super) struct Counted<'a> {
-    rate: &'a Rate,
+pub(super) struct Counted {
+    rate: Arc<Rate>,
     counts: Counts,
     status: RateStatus,
 }
 
-impl Counted<'_> {
+impl Counted {
     /// The refusal of a request beyond its limit.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let RateStatus::Beyond { retry_after } = self.status else { return None };

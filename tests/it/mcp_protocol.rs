@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{
     clients::{self, Raw, listen_post},
     runtime,
-    service::{Setup, TestService, mcp_options, offer, offering},
+    service::{Setup, TestService, fixed, mcp_options, offer, offering},
 };
 
 mod endpoint;
@@ -61,7 +61,7 @@ impl Server {
         let server = HttpServer {
             service: below.service.clone(),
             agents: true,
-            mcp: mcp_options(),
+            mcp: fixed(mcp_options()),
             options,
             owner: OwnerToken::new(OWNER),
             metrics,

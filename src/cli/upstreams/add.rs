@@ -17,7 +17,8 @@ use crate::{
     catalog::Detected,
     cli::{
         args::Output,
-        screen::{Spinner, note, print, print_json},
+        running,
+        screen::{Spinner, print, print_json},
     },
     config::Config,
     model::is_reserved_namespace,
@@ -103,7 +104,7 @@ pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failur
     } else {
         print(format!("check whether it answers: airlock upstreams check {name}"))?;
     }
-    note("a running server uses it once it is started again");
+    running::note_change(config).await;
     Ok(())
 }
 

@@ -38,6 +38,7 @@ fn commands() -> Vec<Command> {
         PolicyLint(files()).into(),
         PolicyTest(files()).into(),
         PolicyReplay { files: vec![], calls: vec![] }.into(),
+        ConfigReload.into(),
         HealthCheck.into(),
     ]
 }
@@ -69,6 +70,7 @@ fn each_role_allows_exactly_its_own_commands() {
     assert_eq!(allowed(&[Role::Approver]), approver.into());
     let admin = [
         "tool_refresh",
+        "config_reload",
         "artifact_list",
         "artifact_get",
         "artifact_read",

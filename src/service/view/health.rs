@@ -21,6 +21,9 @@ pub struct Health {
     pub store: StoreHealth,
     /// The policy in force.
     pub policy: PolicyHealth,
+    /// The configuration in force; none where the server cannot read it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigHealth>,
     /// One entry per configured upstream.
     pub upstreams: Vec<Upstream>,
 }
@@ -78,6 +81,24 @@ pub struct PolicyHealth {
     /// Tasks that wait for an approval.
     pub parked_tasks: usize,
     /// The reasons why the files cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The remedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// The state of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigHealth {
+    /// `ok`; `degraded` where the file cannot be used and the last valid one is in force;
+    /// `restart_needed` where the file is in force but for some keys.
+    pub status: String,
+    /// Keys that differ from those in force and take effect at the next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
+    /// The reasons why the file cannot be used, or the keys that need a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The remedy.

@@ -16,7 +16,8 @@ pub use approval::{
 };
 pub use artifact::{Artifact, ArtifactPage, Removed};
 pub use health::{
-    Health, PolicyHealth, RuntimeHealth, SandboxHealth, StoreHealth, Upstream, UpstreamList,
+    ConfigHealth, Health, PolicyHealth, RuntimeHealth, SandboxHealth, StoreHealth, Upstream,
+    UpstreamList,
 };
 pub use policy::{
     PolicyCase, PolicyExplanation, PolicyFinding, PolicyFindings, PolicyInForce, PolicyLayer,

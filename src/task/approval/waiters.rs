@@ -20,7 +20,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 pub const APPROVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Limits of waiting for approvals.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct ApprovalTerms {
     /// Time that a call waits if its rule sets none; at most [`APPROVAL_MAX`].
     pub timeout: Duration,
@@ -32,7 +32,7 @@ pub struct ApprovalTerms {
 
 /// All calls that wait for an approval.
 pub struct ApprovalWaiters {
-    terms: ApprovalTerms,
+    terms: Mutex<ApprovalTerms>,
     waiting: DashMap<ApprovalId, Arc<Waiter>>,
     tasks: Mutex<HashMap<TaskId, usize>>,
 }
@@ -60,7 +60,17 @@ pub(in crate::task) struct PendingApproval {
 impl ApprovalWaiters {
     /// A set without waiting calls.
     pub fn new(terms: ApprovalTerms) -> Arc<Self> {
+        let terms = Mutex::new(terms);
         Arc::new(Self { terms, waiting: DashMap::new(), tasks: Mutex::default() })
+    }
+
+    /// Sets the limits of calls that begin to wait from now on.
+    pub fn set_terms(&self, terms: ApprovalTerms) {
+        *self.terms.lock() = terms;
+    }
+
+    fn terms(&self) -> ApprovalTerms {
+        *self.terms.lock()
     }
 
     /// The number of tasks with calls that wait for an approval.
@@ -85,7 +95,7 @@ impl ApprovalWaiters {
 
     /// Time that a call may wait whose rule sets this one.
     pub(in crate::task) fn timeout(&self, of_rule: Option<Duration>) -> Duration {
-        of_rule.unwrap_or(self.terms.timeout).min(APPROVAL_MAX)
+        of_rule.unwrap_or(self.terms().timeout).min(APPROVAL_MAX)
     }
 
     /// Takes a slot for one more call of this task.
@@ -98,7 +108,7 @@ impl ApprovalWaiters {
     ) -> Result<WaiterSlot, CallRejection> {
         let mut tasks = self.tasks.lock();
         let calls = tasks.get(&task).copied().unwrap_or(0);
-        let (calls_max, tasks_max) = (self.terms.calls_max, self.terms.tasks_max);
+        let ApprovalTerms { calls_max, tasks_max, .. } = self.terms();
         if calls >= calls_max {
             let message =
                 format!("{calls_max} calls of this task wait for approval, which is the limit");

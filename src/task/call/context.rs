@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -53,7 +56,14 @@ pub struct Services {
     /// The responses that are too large for a program.
     pub artifacts: Artifacts,
     /// True if the values of arguments are recorded.
-    pub record_values: bool,
+    pub record_values: Arc<AtomicBool>,
+}
+
+impl Services {
+    /// Returns true if the values of arguments are recorded.
+    pub(in crate::task) fn records_values(&self) -> bool {
+        self.record_values.load(Ordering::Relaxed)
+    }
 }
 
 /// The identity of the task whose run it is.

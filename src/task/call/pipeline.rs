@@ -165,7 +165,7 @@ impl<'a> CallPipeline<'a> {
         let journal = &self.context.journal;
         match action {
             CallAction::NoteRequested(decision) => {
-                let values = self.context.services.record_values;
+                let values = self.context.services.records_values();
                 self.events.push(record::requested(&self.call, decision, values));
             }
             CallAction::Resume(id, status) => {
@@ -377,6 +377,7 @@ impl<'a> CallPipeline<'a> {
             .ok()
             .flatten()
             .filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash)
+            .filter(|tool| self.tool.as_ref().is_some_and(|asked| tool.is_beside(asked)))
             .ok_or_else(|| {
                 let message = "the tool is another one than when it was asked for: ask again";
                 CallRejection::new(POLICY_DENIED, message)

@@ -2,14 +2,19 @@
 //! silent for ever.
 
 use std::{
+    convert::Infallible,
     io,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{Router, body::Body, serve::Listener};
+use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -34,6 +39,9 @@ pub(super) struct Bounds {
     /// Time limit for a client to accept nothing.
     pub(super) write: Duration,
 }
+
+/// Time that the head of a request which has begun to arrive has to be whole at a stop.
+const HEAD_AT_STOP: Duration = Duration::from_millis(250);
 
 /// Serves until `stopping`; then takes nothing new, ends idle connections and returns when those
 /// with a request under way have ended too. `cut` drops whatever is left, at any time.
@@ -82,20 +90,54 @@ async fn connection(
     accepted: BoundedConnection,
     stopping: CancellationToken,
 ) {
-    let service = TowerToHyperService::new(
-        router.map_request(|request: http::Request<Incoming>| request.map(Body::new)),
-    );
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = requests.clone();
+    let service = tower::service_fn(move |request: http::Request<Incoming>| {
+        let (router, under_way) = (router.clone(), UnderWay::begin(&counted));
+        async move {
+            let response = router.oneshot(request.map(Body::new)).await?;
+            // Whoever holds the body holds the request.
+            Ok::<_, Infallible>(response.map(|body| {
+                body.map_err(move |error| {
+                    let _ = &under_way;
+                    error
+                })
+            }))
+        }
+    });
+    let service = TowerToHyperService::new(service);
     let mut connection =
         pin!(http.serve_connection(TokioIo::new(accepted), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopping.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            match tokio::time::timeout(HEAD_AT_STOP, connection.as_mut()).await {
+                Ok(ended) => ended,
+                // Nothing was asked on it.
+                Err(_) if requests.load(Ordering::Relaxed) == 0 => return,
+                Err(_) => connection.await,
+            }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// A request of a connection, until its response has left.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn begin(requests: &Arc<AtomicUsize>) -> Self {
+        requests.fetch_add(1, Ordering::Relaxed);
+        Self(requests.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -33,6 +33,10 @@ use crate::transport::{
 
 /// Time limit for a body to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// Bytes of code, at most: the service's limit may be lower, and may change.
+const CODE_BYTES_MAX: usize = 256 * 1024;
+/// Time that a body which has begun to arrive has to be whole at a stop.
+const BODY_AT_STOP: Duration = Duration::from_millis(500);
 /// A byte of code or metadata may take six in JSON (`\u0000`).
 const ESCAPED_MAX: usize = 6;
 /// Bytes of a request beside the code: 16 KiB of metadata, escaped, and the envelope.
@@ -66,7 +70,7 @@ impl McpEndpoint {
         stopping: CancellationToken,
         cut: CancellationToken,
     ) -> Self {
-        let body_max = server.mcp.code_bytes_max * ESCAPED_MAX + ENVELOPE_BYTES_MAX;
+        let body_max = CODE_BYTES_MAX * ESCAPED_MAX + ENVELOPE_BYTES_MAX;
         let mut config = StreamableHttpServerConfig::default()
             // Checked already, for every route: src/transport/http/host_check.rs.
             .disable_allowed_hosts()
@@ -98,9 +102,15 @@ impl McpEndpoint {
     async fn post(self: Arc<Self>, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         let who = auth::agent();
-        let body = match read(body, self.body_max).await {
-            Ok(body) => body,
-            Err(refused) => return refused,
+        let body = tokio::select! {
+            read = read(body, self.body_max) => match read {
+                Ok(body) => body,
+                Err(refused) => return refused,
+            },
+            () = stopped_for(&self.stopping, BODY_AT_STOP) => {
+                let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, error::INVALID_REQUEST);
+                return error::rpc(status, Value::Null, code, "the server is stopping", None);
+            }
         };
         let envelope = Envelope::of(&body);
         let counts = mcp::counts(envelope.method.as_deref(), envelope.tool.as_deref());
@@ -198,6 +208,12 @@ pub(super) async fn serve(State(endpoint): State<Arc<McpEndpoint>>, request: Req
         Method::POST => endpoint.post(request).await,
         _ => endpoint.other(request).await,
     }
+}
+
+/// Resolves once the server has been stopping for so long.
+async fn stopped_for(stopping: &CancellationToken, time: Duration) {
+    stopping.cancelled().await;
+    tokio::time::sleep(time).await;
 }
 
 async fn read(body: Body, max: usize) -> Result<Bytes, Response> {

@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{
     service::Service,
-    transport::{auth::OwnerToken, mcp::McpOptions, rate_limit::RateLimits},
+    transport::{auth::OwnerToken, mcp::LiveMcpOptions, rate_limit::RateLimits},
 };
 
 /// Bounds and timing of the HTTP server. The defaults are those of a server on loopback.
@@ -61,7 +61,7 @@ pub struct HttpServer {
     /// whoever can connect is treated as one.
     pub agents: bool,
     /// The bounds that the MCP tools state.
-    pub mcp: McpOptions,
+    pub mcp: LiveMcpOptions,
     /// Bounds and timing.
     pub options: HttpOptions,
     /// The token that the owner's commands send to `/v1`.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use rmcp::{RoleServer, service::Peer};
 use tokio::sync::watch;
 
+use super::options::{LiveMcpOptions, McpOptions};
 use crate::{
     model::Principal,
     service::{ChangeCounters, NamespaceList, Service, view::Namespace},
@@ -25,6 +26,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// addition.
 pub(super) struct Listeners {
     service: Weak<Service>,
+    options: LiveMcpOptions,
     sessions: Mutex<Vec<Session>>,
     /// Counts the changes that may concern somebody; what `listen` waits on.
     changes: watch::Sender<u64>,
@@ -40,15 +42,28 @@ struct Session {
 #[derive(Clone)]
 pub(super) struct SeenTools {
     who: Principal,
+    list: Seen,
+}
+
+/// What the list of tools depends on: the namespaces in the description of `execute`, and the
+/// bounds in its schema.
+#[derive(Clone, PartialEq)]
+struct Seen {
     namespaces: Option<Vec<Namespace>>,
+    options: McpOptions,
 }
 
 impl Listeners {
     /// Watches the tools until the service or the last owner is gone. Must be called inside a tokio
     /// runtime.
-    pub(super) fn start(service: &Arc<Service>, watcher: Principal) -> Arc<Self> {
+    pub(super) fn start(
+        service: &Arc<Service>,
+        options: LiveMcpOptions,
+        watcher: Principal,
+    ) -> Arc<Self> {
         let listeners = Arc::new(Self {
             service: Arc::downgrade(service),
+            options,
             sessions: Mutex::default(),
             changes: watch::channel(0).0,
         });
@@ -73,21 +88,24 @@ impl Listeners {
     pub(super) async fn seen(&self, who: Principal) -> SeenTools {
         // Neither its client nor its session makes a difference to what it sees.
         let who = Principal { client_id: String::new(), session_id: None, ..who };
-        let namespaces = self.namespaces(&who).await;
-        SeenTools { who, namespaces }
+        let list = self.list(&who).await;
+        SeenTools { who, list }
     }
 
     /// True if the principal may see other tools now; `seen` is updated.
     pub(super) async fn differs(&self, seen: &mut SeenTools) -> bool {
-        let now = self.namespaces(&seen.who).await;
-        let differs = now != seen.namespaces;
-        seen.namespaces = now;
+        let now = self.list(&seen.who).await;
+        let differs = now != seen.list;
+        seen.list = now;
         differs
     }
 
-    async fn namespaces(&self, who: &Principal) -> Option<Vec<Namespace>> {
-        let service = self.service.upgrade()?;
-        service.call(who, NamespaceList).await.ok()
+    async fn list(&self, who: &Principal) -> Seen {
+        let namespaces = match self.service.upgrade() {
+            Some(service) => service.call(who, NamespaceList).await.ok(),
+            None => None,
+        };
+        Seen { namespaces, options: self.options.borrow().clone() }
     }
 
     async fn notify(&self) {
@@ -97,11 +115,11 @@ impl Listeners {
             sessions.retain(|session| !session.peer.is_transport_closed());
             sessions.iter().map(|session| session.seen.who.clone()).collect()
         };
-        let mut now: HashMap<Principal, Option<Vec<Namespace>>> = HashMap::new();
+        let mut now: HashMap<Principal, Seen> = HashMap::new();
         for who in principals {
             if let Entry::Vacant(vacant) = now.entry(who) {
-                let namespaces = self.namespaces(vacant.key()).await;
-                vacant.insert(namespaces);
+                let list = self.list(vacant.key()).await;
+                vacant.insert(list);
             }
         }
         let concerned: Vec<Peer<RoleServer>> = {
@@ -122,15 +140,12 @@ impl Listeners {
 }
 
 /// The peer of a session that sees other tools now, whose view is updated.
-fn update(
-    session: &mut Session,
-    now: &HashMap<Principal, Option<Vec<Namespace>>>,
-) -> Option<Peer<RoleServer>> {
-    let namespaces = now.get(&session.seen.who)?;
-    if *namespaces == session.seen.namespaces {
+fn update(session: &mut Session, now: &HashMap<Principal, Seen>) -> Option<Peer<RoleServer>> {
+    let list = now.get(&session.seen.who)?;
+    if *list == session.seen.list {
         return None;
     }
-    session.seen.namespaces.clone_from(namespaces);
+    session.seen.list.clone_from(list);
     Some(session.peer.clone())
 }
 
@@ -142,10 +157,15 @@ async fn watch_tools(listeners: Weak<Listeners>, service: Weak<Service>, watcher
     let Some([mut catalog, mut policy]): Option<ChangeCounters> = changes(service).await else {
         return;
     };
+    let Some(mut options) = listeners.upgrade().map(|listeners| listeners.options.clone()) else {
+        return;
+    };
     loop {
         let changed = tokio::select! {
             changed = catalog.changed() => changed,
             changed = policy.changed() => changed,
+            // They may be fixed: nobody is left to change them.
+            Ok(()) = options.changed() => Ok(()),
         };
         if changed.is_err() {
             return;
@@ -153,6 +173,7 @@ async fn watch_tools(listeners: Weak<Listeners>, service: Weak<Service>, watcher
         tokio::time::sleep(SETTLE).await;
         catalog.mark_unchanged();
         policy.mark_unchanged();
+        options.mark_unchanged();
         let Some(listeners) = listeners.upgrade() else { return };
         listeners.notify().await;
     }

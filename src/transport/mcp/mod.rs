@@ -13,7 +13,7 @@ mod schema;
 mod server;
 mod unserved;
 
-pub use options::McpOptions;
+pub use options::{LiveMcpOptions, McpOptions};
 pub use server::Mcp;
 pub(super) use server::counts;
 pub(super) use unserved::explain;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 /// Bytes of a result that an answer holds whole, at most. A larger one is read in pages.
 pub(super) const RESULT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The bounds that the tools' schemas and descriptions state; the service enforces them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpOptions {
     /// Bytes of code, at most. 262144 unless configured.
     pub code_bytes_max: usize,
@@ -20,6 +22,9 @@ pub struct McpOptions {
     /// longer.
     pub progress_every: Duration,
 }
+
+/// The bounds in force, which change with the configuration.
+pub type LiveMcpOptions = watch::Receiver<McpOptions>;
 
 impl Default for McpOptions {
     fn default() -> Self {

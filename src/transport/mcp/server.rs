@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     answer, arguments, describe,
     listeners::Listeners,
-    options::McpOptions,
+    options::{LiveMcpOptions, McpOptions},
     reporter::Reporter,
     schema,
     unserved::{self, Unserved},
@@ -56,7 +57,7 @@ pub struct Mcp {
 
 struct Shared {
     service: Arc<Service>,
-    options: McpOptions,
+    options: LiveMcpOptions,
     listeners: Arc<Listeners>,
     /// The principal where the transport itself knows it (stdio). Over HTTP each request carries
     /// its [`Principal`].
@@ -65,8 +66,22 @@ struct Shared {
     rates: Option<Arc<RateLimits>>,
     /// The server stops: what ends now was not cancelled by a client.
     stopping: CancellationToken,
-    /// Input schemas by tool, as they are listed.
-    schemas: Vec<(&'static str, Arc<JsonObject>)>,
+    /// Input schemas as they were last needed.
+    schemas: Mutex<Arc<Schemas>>,
+}
+
+/// Input schemas by tool, as they are listed with these options.
+struct Schemas {
+    options: McpOptions,
+    by_tool: Vec<(&'static str, Arc<JsonObject>)>,
+}
+
+impl Schemas {
+    fn new(options: &McpOptions) -> Arc<Self> {
+        let schemas = schema::tools(options, &[]).into_iter().map(|tool| tool.input_schema);
+        let by_tool = TOOLS.into_iter().zip(schemas).collect();
+        Arc::new(Self { options: options.clone(), by_tool })
+    }
 }
 
 impl Mcp {
@@ -74,7 +89,7 @@ impl Mcp {
     /// parts. Must be called inside a tokio runtime.
     pub fn over_http(
         service: Arc<Service>,
-        options: McpOptions,
+        options: LiveMcpOptions,
         stopping: CancellationToken,
     ) -> Self {
         Self::new(service, options, None, None, stopping)
@@ -84,7 +99,7 @@ impl Mcp {
     /// inside a tokio runtime.
     pub fn over_stdio(
         service: Arc<Service>,
-        options: McpOptions,
+        options: LiveMcpOptions,
         principal: Principal,
         rates: Arc<RateLimits>,
         stopping: CancellationToken,
@@ -94,17 +109,14 @@ impl Mcp {
 
     fn new(
         service: Arc<Service>,
-        options: McpOptions,
+        options: LiveMcpOptions,
         principal: Option<Principal>,
         rates: Option<Arc<RateLimits>>,
         stopping: CancellationToken,
     ) -> Self {
         let watcher = principal.clone().unwrap_or_else(auth::agent);
-        let listeners = Listeners::start(&service, watcher);
-        let schemas = TOOLS
-            .into_iter()
-            .zip(schema::tools(&options, &[]).into_iter().map(|tool| tool.input_schema))
-            .collect();
+        let listeners = Listeners::start(&service, options.clone(), watcher);
+        let schemas = Mutex::new(Schemas::new(&options.borrow()));
         Self {
             shared: Arc::new(Shared {
                 service,
@@ -160,6 +172,16 @@ impl Mcp {
         Ok(describe::instructions(&namespaces))
     }
 
+    /// The input schemas with the options in force.
+    fn schemas(&self) -> Arc<Schemas> {
+        let options = self.shared.options.borrow();
+        let mut known = self.shared.schemas.lock();
+        if known.options != *options {
+            *known = Schemas::new(&options);
+        }
+        known.clone()
+    }
+
     async fn namespaces(&self, who: &Principal) -> Result<Vec<Namespace>, ErrorData> {
         let listed = self.shared.service.call(who, NamespaceList).await;
         listed.map_err(|error| ErrorData::internal_error(error.message, None))
@@ -170,9 +192,9 @@ impl Mcp {
         tool: &'static str,
         given: Option<JsonObject>,
     ) -> Result<T, ServiceError> {
-        let (_, schema) = self
-            .shared
-            .schemas
+        let schemas = self.schemas();
+        let (_, schema) = schemas
+            .by_tool
             .iter()
             .find(|(name, _)| *name == tool)
             .expect("every tool has a schema");
@@ -217,7 +239,7 @@ impl Mcp {
         let execution = Execution { arguments, wait, progress };
         let mut running = Box::pin(self.shared.service.call(who, execution));
         let mut reporter =
-            Reporter::new(token, context.peer.clone(), self.shared.options.progress_every);
+            Reporter::new(token, context.peer.clone(), self.shared.options.borrow().progress_every);
         let mut cancelled = false;
         let record = loop {
             tokio::select! {
@@ -355,8 +377,8 @@ impl ServerHandler for Mcp {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let namespaces = self.namespaces(&self.who(&context)?).await?;
-        let mut list =
-            ListToolsResult::with_all_items(schema::tools(&self.shared.options, &namespaces));
+        let tools = schema::tools(&self.shared.options.borrow(), &namespaces);
+        let mut list = ListToolsResult::with_all_items(tools);
         list.ttl_ms = Some(LIST_TTL_MS);
         list.cache_scope = Some(CacheScope::Private);
         list.meta = is_modern(&context).then(server_meta);

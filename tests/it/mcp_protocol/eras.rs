@@ -363,7 +363,7 @@ async fn a_process_that_serves_its_standard_streams() {
     let stop = CancellationToken::new();
     let agent = auth::stdio_agent();
     let rates = RateLimits::new(0, 0);
-    let mcp = Mcp::over_stdio(below.service, mcp_options(), agent, rates, stop.clone());
+    let mcp = Mcp::over_stdio(below.service, fixed(mcp_options()), agent, rates, stop.clone());
     let print = async {
         use std::io::Write;
         std::io::stdout().write_all(b"a stray print\n").unwrap();

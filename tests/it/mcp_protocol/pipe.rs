@@ -29,7 +29,7 @@ impl Pipe {
         let stop = CancellationToken::new();
         let mcp = Mcp::over_stdio(
             below.service.clone(),
-            options,
+            fixed(options),
             auth::stdio_agent(),
             rates,
             stop.clone(),

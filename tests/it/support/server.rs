@@ -43,12 +43,17 @@ fn config(folder: &Path, more: &str) -> String {
 
 /// The demo upstream as an upstream named `demo`, with these further arguments.
 pub(crate) fn demo(args: &[&str]) -> String {
+    demo_named("demo", args)
+}
+
+/// The demo upstream as an upstream of this name, with these further arguments.
+pub(crate) fn demo_named(name: &str, args: &[&str]) -> String {
     let args: Vec<String> = std::iter::once("__demo-upstream")
         .chain(args.iter().copied())
         .map(|arg| format!("{arg:?}"))
         .collect();
     format!(
-        "[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = [{}]\n",
+        "[upstreams.{name}]\nkind = \"mcp\"\ncommand = {:?}\nargs = [{}]\n",
         env!("CARGO_BIN_EXE_airlock"),
         args.join(", ")
     )
@@ -112,6 +117,35 @@ impl TestServer {
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE * 4).build().unwrap();
         Self { folder, url, token, child, http }
+    }
+
+    /// Changes the configuration of the running server as editors do: written beside the file, then
+    /// renamed.
+    pub(crate) fn configure(&self, more: &str) {
+        self.write_config(&config(self.folder.path(), more));
+    }
+
+    /// Puts this text into the configuration file.
+    pub(crate) fn write_config(&self, text: &str) {
+        let fresh = self.folder.path().join("airlock.toml.new");
+        std::fs::write(&fresh, text).unwrap();
+        std::fs::rename(fresh, self.config_file()).unwrap();
+    }
+
+    /// What `/healthz` says, once it is as wanted. The answer is a second old at the most.
+    pub(crate) async fn health(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually("the health is as wanted", async || {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let (_, health) = self.owner(reqwest::Method::GET, "/healthz").await;
+            wanted(&health).then_some(health)
+        })
+        .await
+    }
+
+    /// Sends the server a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     pub(crate) fn config_file(&self) -> PathBuf {
@@ -210,8 +244,7 @@ impl TestServer {
 
     /// The signal of an orderly end; waits for it.
     pub(crate) async fn stop(mut self) -> TempDir {
-        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
         let status = tokio::time::timeout(PATIENCE, self.child.wait())
             .await
             .expect("the server ends")

@@ -13,10 +13,10 @@ use airlock::{
     task::{
         Services, UpstreamConcurrency,
         approval::waiters::{ApprovalTerms, ApprovalWaiters},
-        engine::{EngineConfig, TaskEngine},
+        engine::{EngineConfig, EngineLimits, TaskEngine},
         policy_reload::{PolicySource, ReloadingPolicy},
     },
-    transport::mcp::McpOptions,
+    transport::mcp::{LiveMcpOptions, McpOptions},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -87,12 +87,11 @@ impl TestService {
                 tasks_max: 8,
             }),
             concurrency: UpstreamConcurrency::default(),
-            record_values: false,
+            record_values: Arc::default(),
         };
         let sandbox = Sandbox::start(sandbox_config()).await.unwrap();
         let config = EngineConfig {
-            cpu_ms_max: 30_000,
-            queue_max: setup.queue_max,
+            limits: EngineLimits { cpu_ms_max: 30_000, queue_max: setup.queue_max },
             instance_id: InstanceId::new(),
         };
         let engine = TaskEngine::new(config, services, vec![Arc::new(sandbox)]);
@@ -126,6 +125,11 @@ impl TestService {
 /// The options of an MCP server over this service.
 pub(crate) fn mcp_options() -> McpOptions {
     McpOptions { runtime_id: runtime::id().into(), ..McpOptions::default() }
+}
+
+/// Options that never change.
+pub(crate) fn fixed(options: McpOptions) -> LiveMcpOptions {
+    tokio::sync::watch::channel(options).1
 }
 
 /// Writes a list of so many tools for the demo upstream's `--offer`.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod artifacts;
+mod configuration;
 mod extract;
 mod policy;
 mod tasks;
@@ -42,6 +43,7 @@ pub(super) fn routes(
         .merge(approvals::routes())
         .merge(artifacts::routes())
         .merge(policy::routes())
+        .merge(configuration::routes())
         .with_state(service)
         .merge(approvals::sign_in(authenticator.clone()))
         .fallback(error::route_not_found)

@@ -1,0 +1,138 @@
+//! Notices changes of files. Reads none of them.
+//!
+//! The system's notices are taken where there are any; beside them the files are compared every few
+//! seconds, for file systems without notices and for folders that do not exist yet.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+/// Time that files must be unchanged before they are read: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(100);
+/// The longest wait for a file that keeps changing.
+const QUIET_WITHIN: Duration = Duration::from_secs(1);
+/// Interval of comparing files if changes are not notified, as on some network file systems.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+
+/// Some files that are watched.
+pub(super) struct FileWatch {
+    files: Vec<PathBuf>,
+    /// Fingerprints of the files before they were last reported: a change during the reading leads
+    /// to another one. None before the first report.
+    known: Vec<Option<Fingerprint>>,
+    notices: mpsc::Receiver<()>,
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl FileWatch {
+    /// Begins to watch these files. They count as changed once, so that no change is missed between
+    /// an earlier reading and now.
+    pub(super) fn start(files: Vec<PathBuf>) -> Self {
+        let (changed, notices) = mpsc::channel(1);
+        let watcher = watcher(&files, changed);
+        let known = vec![None; files.len()];
+        Self { files, known, notices, _watcher: watcher }
+    }
+
+    /// The files.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Waits for a change; returns the files that changed, which are at rest by then.
+    pub(super) async fn changed(&mut self) -> Vec<PathBuf> {
+        loop {
+            let changed = self.differing();
+            if !changed.is_empty() {
+                return changed;
+            }
+            tokio::select! {
+                Some(()) = self.notices.recv() => self.quiet().await,
+                () = tokio::time::sleep(POLL_EVERY) => {}
+            }
+        }
+    }
+
+    fn differing(&mut self) -> Vec<PathBuf> {
+        let pairs = self.files.iter().zip(&mut self.known);
+        let differing = pairs.filter_map(|(file, known)| {
+            let now = Some(fingerprint(file));
+            (std::mem::replace(known, now) != now).then(|| file.clone())
+        });
+        differing.collect()
+    }
+
+    /// Waits until the files are unchanged for a moment.
+    async fn quiet(&mut self) {
+        let notices = &mut self.notices;
+        let rest = async {
+            while tokio::time::timeout(QUIET, notices.recv()).await.is_ok_and(|next| next.is_some())
+            {
+            }
+        };
+        // A file that keeps changing is read as it is.
+        drop(tokio::time::timeout(QUIET_WITHIN, rest).await);
+    }
+}
+
+/// Watches the folders of the files, because editors write a new file and rename it.
+fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    // A file may be a link; then its target may change too.
+    let targets = files.iter().filter_map(|file| file.canonicalize().ok());
+    let all: Vec<PathBuf> = files.iter().cloned().chain(targets).collect();
+    let names: BTreeSet<OsString> =
+        all.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
+    let folders: BTreeSet<PathBuf> =
+        all.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
+    let is_ours = move |path: &PathBuf| {
+        // Mounted configuration is switched by links whose names begin with two dots.
+        path.file_name()
+            .is_some_and(|name| names.contains(name) || name.to_string_lossy().starts_with(".."))
+    };
+    let notify = move |event: notify::Result<notify::Event>| {
+        let concerns_us = match &event {
+            Ok(event) => !event.kind.is_access() && event.paths.iter().any(&is_ours),
+            // Something was missed.
+            Err(_) => true,
+        };
+        if concerns_us {
+            // Full: the files will be compared anyway.
+            changed.try_send(()).ok();
+        }
+    };
+    let watched = notify::recommended_watcher(notify).and_then(|mut watcher| {
+        // A folder that does not exist yet is left to the comparing.
+        let folders = folders.iter().filter(|folder| folder.is_dir());
+        folders
+            .map(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))
+            .collect::<Result<(), _>>()
+            .map(|()| watcher)
+    });
+    watched
+        .inspect_err(|error| {
+            let seconds = POLL_EVERY.as_secs();
+            tracing::warn!(%error, "changes of the configuration are not notified here: its files \
+                are compared every {seconds} s");
+        })
+        .ok()
+}
+
+/// The modification time of a file, its length, its inode and the change time of that; none where
+/// the file does not exist.
+type Fingerprint = Option<(SystemTime, u64, u64, (i64, i64))>;
+
+/// Distinguishes a changed file from an unchanged one without reading it. Tools that copy in place
+/// may set the modification time back, but never the change time.
+fn fingerprint(file: &Path) -> Fingerprint {
+    let about = fs::metadata(file).ok()?;
+    let changed = (about.ctime(), about.ctime_nsec());
+    Some((about.modified().ok()?, about.len(), about.ino(), changed))
+}
