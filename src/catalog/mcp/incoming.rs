@@ -184,7 +184,8 @@ impl Incoming {
     fn broken(&self, text: &str, posted: Option<&RequestId>, why: &str) -> Vec<String> {
         let Some(found) = broken::answer(text) else { return self.no_message(Oddity::NoMessage) };
         self.remarks.add(Oddity::Unreadable);
-        let Some(id) = found.or_else(|| number(posted?)) else { return Vec::new() };
+        // What answers a posted request answers no other, whatever the text seems to say.
+        let Some(id) = posted.and_then(number).or(found) else { return Vec::new() };
         // What was said comes last, so that a secret that is cut is still found.
         let message = format!("{why}; it begins with: {}", cut(text.trim(), SAID_BYTES_MAX / 8));
         vec![error(id, UNREADABLE, &message)]
