@@ -221,7 +221,7 @@ impl GraphQlConnection {
             headers,
             body: ServiceBody::Bytes { content_type: "application/json".to_owned(), bytes },
             idempotent,
-            keeps_method: true,
+            is_graphql: true,
             answer_bytes_max,
             until: Until::End,
         };
@@ -382,7 +382,7 @@ impl GraphQlConnection {
             answer.map_err(|failure| Failed::whole(failure.into_upstream_error(call.tool)))?;
         let permit = answer.permit.take();
         let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
-            .map(|value| (ToolResponse { json: value.json, permit, warning: None }, value.partial));
+            .map(|value| (ToolResponse { permit, ..value.json.into() }, value.partial));
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
             self.request_refresh();
         }

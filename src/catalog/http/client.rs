@@ -164,7 +164,7 @@ impl ServiceClient {
             headers: HeaderMap::new(),
             body: ServiceBody::None,
             idempotent: true,
-            keeps_method: false,
+            is_graphql: false,
             answer_bytes_max: bytes_max,
             until: Until::End,
         };
@@ -238,9 +238,9 @@ impl ServiceClient {
             .map_err(late)?
             .map_err(ServiceFailure::Credential)?;
         let answer = self.timed(request, request_credential.as_ref(), until).await?;
-        // Errors beside a success are GraphQL's way (whose requests keep their method). Elsewhere
-        // they may be about a part of a request, which is only repeated if that is safe.
-        let may_look = request.keeps_method || request.idempotent;
+        // Errors beside a success are GraphQL's way. Elsewhere they may be about a part of a
+        // request, which is only repeated if that is safe.
+        let may_look = request.is_graphql || request.idempotent;
         let is_refused = answer.status == StatusCode::UNAUTHORIZED
             || may_look && unauthenticated::is_refusal(&answer, request.idempotent);
         let Some(refused) = request_credential.filter(|_| is_refused) else {

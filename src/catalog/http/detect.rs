@@ -80,7 +80,7 @@ fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
         headers: HeaderMap::from_iter([(header::ACCEPT, accept)]),
         body,
         idempotent: false,
-        keeps_method: false,
+        is_graphql: false,
         answer_bytes_max: HEAD_BYTES,
         until: Until::Lines(2_000),
     }

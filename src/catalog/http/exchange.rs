@@ -84,7 +84,7 @@ pub(super) async fn perform(
         let answer = sent(target, client, request, &hop, is_home).await.map_err(astray)?;
         match redirect::next(
             &hop.url,
-            (&hop.method, request.keeps_method),
+            (&hop.method, request.is_graphql),
             answer.status(),
             answer.headers(),
             target.addresses,

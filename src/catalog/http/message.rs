@@ -18,8 +18,9 @@ pub(in crate::catalog) struct ServiceRequest {
     pub(in crate::catalog) body: ServiceBody,
     /// True if it may be sent again when no answer came.
     pub(in crate::catalog) idempotent: bool,
-    /// True if no redirect may make another method of it.
-    pub(in crate::catalog) keeps_method: bool,
+    /// True for GraphQL, which tells within a success that a credential was refused, and whose
+    /// requests no redirect may make another method of.
+    pub(in crate::catalog) is_graphql: bool,
     /// Most bytes of the answer's body.
     pub(in crate::catalog) answer_bytes_max: usize,
     /// Part of a stream to read.

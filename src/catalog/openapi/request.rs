@@ -82,7 +82,7 @@ pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceReque
         headers,
         body,
         idempotent,
-        keeps_method: false,
+        is_graphql: false,
         answer_bytes_max,
         until,
     };

@@ -118,7 +118,7 @@ fn get(url: Url) -> ServiceRequest {
         headers: HeaderMap::new(),
         body: ServiceBody::None,
         idempotent: true,
-        keeps_method: false,
+        is_graphql: false,
         answer_bytes_max: 1024 * 1024,
         until: Until::End,
     }
@@ -478,7 +478,7 @@ async fn a_refused_credential_is_read_again_once() {
 
 #[tokio::test]
 async fn a_credential_that_is_refused_within_a_success_is_read_again_too() {
-    let graphql = |url| ServiceRequest { keeps_method: true, ..post(url) };
+    let graphql = |url| ServiceRequest { is_graphql: true, ..post(url) };
     let refusal = r#"{"data":null,"errors":[{"extensions":{"code":"UNAUTHENTICATED"}}]}"#;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
