@@ -1,6 +1,9 @@
 //! Arguments that several commands have.
 
 use clap::Args;
+use serde::Deserialize;
+
+use crate::{app::Failure, base::unique_keys::duplicate_key};
 
 /// Output format.
 #[derive(Debug, Clone, Copy, Args)]
@@ -40,4 +43,17 @@ pub(super) struct One {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// The value of an option that is JSON. Readers disagree about a key that is there twice, so that
+/// is refused.
+pub(super) fn json_option<'t, T: Deserialize<'t>>(name: &str, text: &'t str) -> Result<T, Failure> {
+    let value = serde_json::from_str(text)
+        .map_err(|error| Failure::other(format!("`{name}` is not JSON: {error}")))?;
+    match duplicate_key(text.as_bytes()) {
+        None => Ok(value),
+        Some(doubled) => {
+            Err(Failure::other(format!("`{name}` has {doubled}")).hint("send it once"))
+        }
+    }
 }

@@ -14,6 +14,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
+    args::json_option,
     client,
     screen::{self, Spinner, print, print_json},
 };
@@ -42,8 +43,7 @@ pub(super) struct McpCallArgs {
 
 /// Connects, calls, prints. Exits with 1 where the tool says that it failed.
 pub(super) async fn perform(args: &McpCallArgs) -> Result<ExitCode, Failure> {
-    let parsed: Value = serde_json::from_str(&args.args)
-        .map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
+    let parsed: Value = json_option("--args", &args.args)?;
     let Value::Object(mut arguments) = parsed else {
         return Err(Failure::other("`--args` must be a JSON object"));
     };

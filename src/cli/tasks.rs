@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     app::Failure,
+    base::unique_keys::duplicate_key,
     config::Config,
     model::Event,
     model::TaskStatus,
@@ -188,5 +189,8 @@ fn status(text: &str) -> Result<TaskStatus, String> {
 
 fn pair(text: &str) -> Result<(String, Value), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    if let Some(doubled) = duplicate_key(value.as_bytes()) {
+        return Err(format!("the value has {doubled}"));
+    }
     Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }

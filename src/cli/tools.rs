@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
+    args::json_option,
     client::Client,
     connection::{Connection, Need},
     run,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     app::Failure,
-    base::{integers::may_be_unsafe, unique_keys::duplicate_key},
+    base::integers::may_be_unsafe,
     config::Config,
     service::{
         Execute,
@@ -174,13 +175,8 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
         ))
         .hint("write a program for `airlock run`"));
     }
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(args) {
-        return Err(Failure::other(format!("`--args` is not JSON: {error}"))
-            .hint(r#"for example: --args '{"id": 7}'"#));
-    }
-    if let Some(key) = duplicate_key(args.as_bytes()) {
-        return Err(Failure::other(format!("`--args` has the key {key} twice in one object")));
-    }
+    json_option::<serde::de::IgnoredAny>("--args", args)
+        .map_err(|refused| refused.hint(r#"for example: --args '{"id": 7}'"#))?;
     let (path, json) = (Value::from(path), Value::from(args));
     Ok(match may_be_unsafe(args.as_bytes()) {
         false => format!("return await tools[{path}](JSON.parse({json}))"),

@@ -16,6 +16,7 @@ use rmcp::{
         ServerNotification, ServerResult,
     },
 };
+use tokio::sync::Notify;
 
 /// Requests of one connection that may be under way.
 pub(super) const REQUESTS_MAX: usize = 1024;
@@ -35,6 +36,8 @@ pub(super) enum Repeats {
 pub(super) struct RequestIds {
     repeats: Repeats,
     running: Mutex<Running>,
+    /// Notified of each answer.
+    answered: Notify,
 }
 
 #[derive(Default)]
@@ -55,7 +58,7 @@ struct Names {
 
 impl RequestIds {
     pub(super) fn new(repeats: Repeats) -> Self {
-        Self { repeats, running: Mutex::default() }
+        Self { repeats, running: Mutex::default(), answered: Notify::new() }
     }
 
     /// Gives a request that arrives an id and, if it has one, a progress token of its own.
@@ -122,11 +125,31 @@ impl RequestIds {
     /// The cancellation of a request that would never end by itself; none where there is no more.
     /// For a client that has left.
     pub(super) fn cancel_endless(&self) -> Option<ClientNotification> {
+        self.cancel(|names| names.is_endless)
+    }
+
+    /// The cancellation of any request; none where there is no more. For a client that has left.
+    pub(super) fn cancel_any(&self) -> Option<ClientNotification> {
+        self.cancel(|_| true)
+    }
+
+    fn cancel(&self, is_meant: impl Fn(&Names) -> bool) -> Option<ClientNotification> {
         let mut running = self.running.lock();
-        let number = *running.requests.iter().find(|(_, names)| names.is_endless)?.0;
+        let number = *running.requests.iter().find(|(_, names)| is_meant(names))?.0;
         let names = running.requests.remove(&number)?;
         let params = CancelledNotificationParam::new(Some(own(number, &names.id)), None);
         Some(ClientNotification::CancelledNotification(CancelledNotification::new(params)))
+    }
+
+    /// Waits until every request is answered.
+    pub(super) async fn all_answered(&self) {
+        loop {
+            let answered = self.answered.notified();
+            if self.running.lock().requests.is_empty() {
+                return;
+            }
+            answered.await;
+        }
     }
 
     /// Ends the request that this message answers, if it answers one.
@@ -138,6 +161,7 @@ impl RequestIds {
         };
         if let Some((number, _)) = id.and_then(clients) {
             self.running.lock().requests.remove(&number);
+            self.answered.notify_waiters();
         }
     }
 }

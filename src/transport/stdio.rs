@@ -41,7 +41,8 @@ pub async fn serve(mcp: Mcp, shutdown: CancellationToken) -> Result<(), StdioErr
     serve_on(mcp, input, output, shutdown).await
 }
 
-/// Serves any pair of streams. At the end of the input, answers under way are given 5 s to leave.
+/// Serves any pair of streams. At the end of the input, answers under way are given 1 s to leave;
+/// then their requests are cancelled.
 pub async fn serve_on(
     mcp: Mcp,
     input: impl AsyncRead + Send + Unpin + 'static,

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod configurations;
 mod deno;
+mod doubled_keys;
 mod finding_turns;
 mod graphql;
 mod guests;

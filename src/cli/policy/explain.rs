@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     app::Failure,
     cli::{
+        args::json_option,
         connection::{Connection, Need},
         screen::{self, dim, heading, in_colour_of, print, print_json},
     },
@@ -45,8 +46,7 @@ pub(in crate::cli) struct ShowArgs {
 /// Asks, and prints every step to the decision.
 pub(super) async fn perform(args: ExplainArgs, config: &Config) -> Result<ExitCode, Failure> {
     // The text itself goes to the server: the policy judges what is odd about it.
-    let arguments: Box<serde_json::value::RawValue> = serde_json::from_str(&args.args)
-        .map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
+    let arguments: Box<serde_json::value::RawValue> = json_option("--args", &args.args)?;
     let caller = args.caller.as_deref().map(caller).transpose()?.unwrap_or_default();
     let request = PolicyExplain { tool: args.tool, args: Some(arguments), caller };
     let explanation =

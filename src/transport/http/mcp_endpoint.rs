@@ -120,6 +120,17 @@ impl McpEndpoint {
             counted.inspect(|counted| counted.headers(response.headers_mut()));
             return response;
         }
+        if let Some(error) = mcp::doubled_key(&body) {
+            let mut response = error::rpc(
+                StatusCode::BAD_REQUEST,
+                envelope.id,
+                error.code.0,
+                &error.message,
+                None,
+            );
+            counted.inspect(|counted| counted.headers(response.headers_mut()));
+            return response;
+        }
         let Some(form) = AnswerForm::of(&parts.headers).filter(|form| can_be(*form, &envelope))
         else {
             return not_acceptable(envelope.id);

@@ -16,4 +16,4 @@ mod unserved;
 pub use options::{LiveMcpOptions, McpOptions};
 pub use server::Mcp;
 pub(super) use server::counts;
-pub(super) use unserved::explain;
+pub(super) use unserved::{doubled_key, explain};

@@ -9,7 +9,7 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use crate::{model, service::ServiceError};
+use crate::{base::unique_keys::duplicate_key, model, service::ServiceError};
 
 /// Methods of which a request with parameters that cannot be read is told so. Not `initialize` and
 /// `ping`: whoever sends them without a handshake speaks the revision that has neither.
@@ -30,6 +30,14 @@ pub(in crate::transport) fn explain(message: &mut ServerJsonRpcMessage) {
         )
         .into();
     }
+}
+
+/// The error about a message in the text of which an object has a key twice: readers disagree about
+/// which of the two counts, and what is checked must be what is done. None where there is none.
+pub(in crate::transport) fn doubled_key(message: &[u8]) -> Option<ErrorData> {
+    let doubled = duplicate_key(message)?;
+    let message = format!("the message has {doubled}; send it once");
+    Some(ErrorData::new(ErrorCode::INVALID_REQUEST, message, None))
 }
 
 /// What becomes of a request that is none of rmcp's.

@@ -3,7 +3,7 @@
 //! A line that is no message is answered with an error and never ends the server. `ping` is
 //! answered here, because rmcp does not in the revision that has none.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -20,6 +20,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::Mutex,
     task::JoinHandle,
+    time::Instant,
 };
 
 use super::lines::{Line, Lines};
@@ -28,6 +29,9 @@ use crate::transport::{
     request_ids::{self, Repeats, RequestIds},
 };
 
+/// Time in which answers may leave after the client has closed its end. Clients kill the process
+/// after 2 s.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The client at the other end of two streams.
@@ -43,6 +47,8 @@ pub(super) struct Messages<R, W> {
     has_begun: bool,
     /// An answer of ours that is being written. Outlives a `receive` that is given up.
     answering: Option<JoinHandle<()>>,
+    /// Until when answers may leave after the client has closed its end.
+    leaves_at: Option<Instant>,
 }
 
 /// What a line is.
@@ -69,6 +75,7 @@ where
             mcp,
             has_begun: false,
             answering: None,
+            leaves_at: None,
         }
     }
 
@@ -84,6 +91,9 @@ where
         let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line).trim_ascii();
         if line.is_empty() {
             return Received::Ignored;
+        }
+        if let Some(error) = mcp::doubled_key(line) {
+            return doubled(line, error);
         }
         match serde_json::from_slice(line) {
             Ok(message) => self.message(message),
@@ -107,6 +117,18 @@ where
             }
             other => Received::Message(other.into()),
         }
+    }
+
+    /// What comes once the client has closed its end: the cancellations of the requests that are
+    /// not answered shortly. rmcp waits for those under way before it ends.
+    async fn leave(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        if let Some(endless) = self.ids.cancel_endless() {
+            return Some(JsonRpcMessage::notification(endless));
+        }
+        let until = *self.leaves_at.get_or_insert_with(|| Instant::now() + ANSWERS_WITHIN);
+        // Out of time or not, what is left is cancelled.
+        let _ = tokio::time::timeout_at(until, self.ids.all_answered()).await;
+        self.ids.cancel_any().map(JsonRpcMessage::notification)
     }
 
     fn request(&mut self, mut request: JsonRpcRequest<ClientRequest>) -> Received {
@@ -165,10 +187,7 @@ where
                 drop(answering.await);
                 self.answering = None;
             }
-            let Some(line) = self.lines.next().await else {
-                // rmcp waits for requests under way before it ends.
-                return self.ids.cancel_endless().map(JsonRpcMessage::notification);
-            };
+            let Some(line) = self.lines.next().await else { return self.leave().await };
             match self.line(line) {
                 Received::Message(message) => return Some(*message),
                 Received::Answered(answer) => {
@@ -205,13 +224,20 @@ async fn write<W: AsyncWrite + Unpin>(
     }
 }
 
+/// The refusal of a message with a doubled key, if anybody waits for an answer to it.
+fn doubled(line: &[u8], error: ErrorData) -> Received {
+    match serde_json::from_slice::<Value>(line) {
+        Ok(message) if message.get("id").is_none() || message.get("method").is_none() => {
+            tracing::debug!("a message without an answer is ignored: {}", error.message);
+            Received::Ignored
+        }
+        Ok(_) => refused(error, id_in(line)),
+        Err(_) => no_message(line),
+    }
+}
+
 /// The refusal of a line that is not a message of the protocol.
 fn no_message(line: &[u8]) -> Received {
-    #[derive(Deserialize)]
-    struct Envelope {
-        #[serde(default)]
-        id: Value,
-    }
     let parse_error =
         |message| refused(ErrorData::new(ErrorCode::PARSE_ERROR, message, None), None);
     let Ok(text) = std::str::from_utf8(line) else {
@@ -224,9 +250,18 @@ fn no_message(line: &[u8]) -> Received {
         true => "batches are not part of this protocol: send one message in each line",
         false => "the line is not a JSON-RPC message of this protocol",
     };
-    let id = serde_json::from_str::<Envelope>(text).map(|envelope| envelope.id).ok();
-    let id = id.filter(|id| id.is_string() || id.is_number());
-    refused(ErrorData::invalid_request(message, None), id)
+    refused(ErrorData::invalid_request(message, None), id_in(line))
+}
+
+/// The id of a request, as far as it is one and stands there once.
+fn id_in(line: &[u8]) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        id: Value,
+    }
+    let id = serde_json::from_slice::<Envelope>(line).map(|envelope| envelope.id).ok();
+    id.filter(|id| id.is_string() || id.is_number())
 }
 
 fn refused(error: ErrorData, id: Option<Value>) -> Received {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use airlock::transport::{auth, mcp::Mcp, stdio};
+use airlock::{
+    service::TaskList,
+    transport::{auth, mcp::Mcp, stdio},
+};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 
 use super::*;
@@ -283,4 +286,30 @@ async fn requests_over_a_pipe_have_the_limits_of_their_workspace() {
     let mut other = Pipe::within(limits, mcp_options(), &Setup::default()).await;
     other.send(&hello("2025-11-25")).await;
     assert_eq!(other.receive().await["error"]["code"], -32005);
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_end_is_waited_for_a_second_and_no_longer() {
+    // What is answered at once still leaves.
+    let mut pipe = Pipe::greeted().await;
+    pipe.send(&execute(json!(1), "return 'quick'", None)).await;
+    pipe.write.as_mut().unwrap().shutdown().await.unwrap();
+    assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], "quick");
+    pipe.serving.await.unwrap().unwrap();
+
+    let mut pipe = Pipe::greeted().await;
+    pipe.send(&execute(json!(1), &sleep(60_000), None)).await;
+    let principal = auth::stdio_agent();
+    let statuses = async |pipe: &Pipe| {
+        let page = pipe.below.service.call(&principal, TaskList::default()).await.unwrap();
+        page.tasks.iter().map(|task| task.status.as_str()).collect::<Vec<_>>()
+    };
+    while statuses(&pipe).await != ["running"] {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let began = std::time::Instant::now();
+    pipe.write.as_mut().unwrap().shutdown().await.unwrap();
+    (&mut pipe.serving).await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(statuses(&pipe).await, ["cancelled"]);
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     super::error,
-    extract::{Answer, Api, By, MaybeBody, MaybeQuery, bytes, query},
+    extract::{Answer, Api, By, MaybeBody, MaybeQuery, bytes, query, unambiguous},
 };
 use crate::{
     model::{ErrorCode, JsonObject, Timestamp},
@@ -84,6 +84,7 @@ async fn decide(
     body: MaybeBody,
 ) -> Answer {
     let body = bytes(body)?;
+    unambiguous(&body, "the body")?;
     let DecisionBody { note } = match body.trim_ascii().is_empty() {
         true => DecisionBody::default(),
         // An object first: a list of values would do for the fields of a struct.

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::error::{self, Failure};
 use crate::{
+    base::unique_keys::duplicate_key,
     model::ErrorCode,
     service::{Service, ServiceError},
     transport::auth::Owner,
@@ -45,8 +46,18 @@ pub(super) fn bytes(body: MaybeBody) -> Result<Bytes, Failure> {
 
 /// The body as JSON of this type, which `what` names in the error.
 pub(super) fn json<T: DeserializeOwned>(body: MaybeBody, what: &str) -> Result<T, Failure> {
-    serde_json::from_slice(&bytes(body)?).map_err(|error| {
+    let body = bytes(body)?;
+    unambiguous(&body, "the body")?;
+    serde_json::from_slice(&body).map_err(|error| {
         let message = format!("the body is not {what}: {error}");
         ServiceError::new(ErrorCode::InvalidArgument, message).into()
+    })
+}
+
+/// Refuses JSON in which an object has a key twice: readers disagree about which one counts.
+pub(super) fn unambiguous(json: &[u8], what: &str) -> Result<(), Failure> {
+    duplicate_key(json).map_or(Ok(()), |doubled| {
+        let message = format!("{what} has {doubled}");
+        Err(ServiceError::new(ErrorCode::InvalidArgument, message).hint("send it once").into())
     })
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::extract::{Answer, Api, By, MaybeBody, MaybeQuery, json, query};
+use super::extract::{Answer, Api, By, MaybeBody, MaybeQuery, json, query, unambiguous};
 use crate::{
     model::{ErrorCode, JsonObject, TaskStatus},
     service::{
@@ -67,6 +67,9 @@ struct ListQuery {
 
 async fn list(State(service): Api, Extension(owner): By, asked: MaybeQuery<ListQuery>) -> Answer {
     let ListQuery { status, session_id, metadata, limit, cursor } = query(asked)?;
+    if let Some(metadata) = &metadata {
+        unambiguous(metadata.as_bytes(), "`metadata`")?;
+    }
     let metadata = metadata.as_deref().map(serde_json::from_str::<JsonObject>).transpose();
     let metadata = metadata.map_err(|_| {
         ServiceError::new(ErrorCode::InvalidArgument, "`metadata` must be a JSON object")
