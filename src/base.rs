@@ -1,6 +1,7 @@
 //! Foundations that every part may use and that belong to none.
 
 pub mod backoff;
+pub mod base64_text;
 pub mod confusables;
 pub mod digest;
 pub mod error;

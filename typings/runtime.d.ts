@@ -141,8 +141,31 @@ interface ArtifactHandle {
   read?: string;
 }
 
+/**
+ * What stands in an answer in place of an image, a sound or other bytes, whatever their size: they
+ * are kept as artifacts are. As an argument of a call it gives the tool the base64, or the file
+ * where the tool takes one. Returned, alone or within something, an image or a sound comes with the
+ * answer of `execute` as a block of its own: at most 16, of 8 MiB of base64 together.
+ */
+interface MediaHandle {
+  $artifact: string;
+  type: "image" | "audio" | "blob";
+  /** Such as `image/png`. */
+  mimeType: string;
+  /** Length in bytes. */
+  bytes: number;
+  /** The same as `type`. */
+  kind: "image" | "audio" | "blob";
+  /** SHA-256 of its bytes, in hex. */
+  sha256: string;
+  /** From when it is not there any more. */
+  expiresAt: string;
+  /** What it is for; absent in lists. */
+  read?: string;
+}
+
 /** An artifact, named by its handle or by the handle's id. */
-type ArtifactId = string | ArtifactHandle;
+type ArtifactId = string | ArtifactHandle | MediaHandle;
 
 /** A line of an artifact, or what a pattern found in one. */
 interface ArtifactLine {
@@ -163,30 +186,37 @@ interface ArtifactLine {
 interface Artifacts {
   read(
     id: ArtifactId,
-    options: { offset?: number; length?: number },
+    options: { offset?: number; length?: number; pointer?: string },
   ): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
   lines(
     id: ArtifactId,
-    options: { from?: number; limit?: number },
+    options: { from?: number; limit?: number; pointer?: string },
   ): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
   search(
     id: ArtifactId,
-    options: { pattern: string; limit?: number; from?: number; offset?: number },
+    options: {
+      pattern: string;
+      limit?: number;
+      from?: number;
+      offset?: number;
+      pointer?: string;
+    },
   ): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
   json<Value = unknown>(id: ArtifactId, options: { pointer: string }): Promise<Value>;
   /**
    * A slice in whole characters; `length` is from 1 to 1048576 bytes, 65536 if absent. Go on at
-   * `nextOffset` until it is null.
+   * `nextOffset` until it is null. With `pointer`, here and below, it is of the string at that JSON
+   * Pointer, such as `/content`. Of an image, a sound or a blob it is of its base64.
    */
   read(
-    options: { id: ArtifactId; offset?: number; length?: number } | ArtifactId,
+    options: { id: ArtifactId; offset?: number; length?: number; pointer?: string } | ArtifactId,
   ): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
   /**
    * Lines from 1 on; `limit` is from 1 to 1000, 100 if absent. A line over 16 KiB is cut. Go on at
    * `nextFrom` until it is null.
    */
   lines(
-    options: { id: ArtifactId; from?: number; limit?: number } | ArtifactId,
+    options: { id: ArtifactId; from?: number; limit?: number; pointer?: string } | ArtifactId,
   ): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
   /**
    * The lines that a regular expression (no look-around, no back references) matches, with what
@@ -200,12 +230,17 @@ interface Artifacts {
     limit?: number;
     from?: number;
     offset?: number;
+    pointer?: string;
   }): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
   /** The value at a JSON Pointer such as `/items/0/name`, if it has at most 8 MiB. */
   json<Value = unknown>(options: { id: ArtifactId; pointer: string }): Promise<Value>;
   /** What is kept, the newest first. `limit` is from 1 to 200, 50 if absent. */
   list(options?: { limit?: number; cursor?: string }): Promise<{
-    artifacts: (ArtifactHandle & { tool: string; taskId: string; createdAt: string })[];
+    artifacts: ((ArtifactHandle | MediaHandle) & {
+      tool: string;
+      taskId: string;
+      createdAt: string;
+    })[];
     nextCursor: string | null;
   }>;
   remove(options: { id: ArtifactId } | ArtifactId): Promise<{ removed: true }>;

@@ -1,11 +1,13 @@
-//! Stores one response: digested, counted, written part by part, and only then visible.
+//! Stores one response, or the bytes of one image, sound or blob: digested, counted, written part
+//! by part, and only then visible.
 
 use serde_json::value::RawValue;
 
 use super::{ArtifactError, Artifacts};
 use crate::{
-    base::{digest, offload::offload},
-    model::{Artifact, ArtifactId, ArtifactKind, RawJson, TaskId, Timestamp},
+    base::{base64_text, digest, offload::offload},
+    catalog::MediaBlock,
+    model::{Artifact, ArtifactId, ArtifactKind, Media, RawJson, TaskId, Timestamp},
     store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart, StoreError},
 };
 
@@ -13,6 +15,7 @@ use crate::{
 const HEAD_BYTES_MAX: usize = 2 * 1024;
 
 /// The call whose response it is.
+#[derive(Clone, Copy)]
 pub struct Origin<'a> {
     /// The workspace that will own the artifact.
     pub workspace_id: &'a str,
@@ -22,12 +25,13 @@ pub struct Origin<'a> {
     pub tool: &'a str,
 }
 
-/// A response that is measured and digested.
+/// A text that is measured and digested.
 struct Measured {
     text: String,
     kind: ArtifactKind,
     lines: u64,
     sha256: String,
+    media: Option<Media>,
 }
 
 /// An artifact that is not written yet.
@@ -45,11 +49,25 @@ impl Artifacts {
         response: RawJson,
     ) -> Result<Draft, ArtifactError> {
         let measured = offload(move || measure(response)).await;
-        let Measured { text, kind, lines, sha256 } =
-            measured.map_err(|_| ArtifactError::Unreadable)?;
+        Ok(self.drafted(origin, measured.map_err(|_| ArtifactError::Unreadable)?))
+    }
+
+    /// Makes an artifact of an image, a sound or a blob.
+    pub async fn draft_media(
+        &self,
+        origin: Origin<'_>,
+        block: MediaBlock,
+    ) -> Result<Draft, ArtifactError> {
+        let measured = offload(move || measure_media(block)).await;
+        Ok(self.drafted(origin, measured.map_err(|_| ArtifactError::Unreadable)?))
+    }
+
+    fn drafted(&self, origin: Origin<'_>, measured: Measured) -> Draft {
+        let Measured { text, kind, lines, sha256, media } = measured;
         let created_at = Timestamp::now();
         let life =
             jiff::SignedDuration::try_from(self.terms().life).unwrap_or(jiff::SignedDuration::MAX);
+        let head_bytes = if media.is_some() { 0 } else { HEAD_BYTES_MAX };
         let artifact = Artifact {
             id: ArtifactId::new(),
             workspace_id: origin.workspace_id.to_owned(),
@@ -59,11 +77,12 @@ impl Artifacts {
             bytes: text.len() as u64,
             lines,
             sha256,
-            head: text[..text.floor_char_boundary(HEAD_BYTES_MAX)].to_owned(),
+            head: text[..text.floor_char_boundary(head_bytes)].to_owned(),
+            media,
             created_at,
             expires_at: created_at.checked_add(life).unwrap_or(Timestamp::MAX),
         };
-        Ok(Draft { artifact, text })
+        Draft { artifact, text }
     }
 
     /// Writes an artifact. It is durable and visible once this returns. Whoever does not wait for
@@ -116,7 +135,15 @@ fn measure(response: RawJson) -> Measured {
     let sha256 = digest::sha256(&text);
     // The end of the text ends a line too, unless that is over already.
     let lines = newlines(text.as_bytes()) + u64::from(!text.ends_with('\n'));
-    Measured { text, kind, lines, sha256 }
+    Measured { text, kind, lines, sha256, media: None }
+}
+
+/// Its text is its base64, so that it comes back as it came.
+fn measure_media(block: MediaBlock) -> Measured {
+    let MediaBlock { kind, mime_type, data, .. } = block;
+    let decoded = base64_text::decoded(&data);
+    let media = Media { mime_type, bytes: decoded.len() as u64 };
+    Measured { text: data, kind, lines: 1, sha256: digest::sha256(decoded), media: Some(media) }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {

@@ -1,12 +1,12 @@
 //! Artifacts in a call's arguments: handles are stamped before policy decides, and replaced by the
 //! artifacts' contents before the call is sent.
 
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{ArtifactError, Artifacts};
 use crate::{
     base::{json::values_in, limiter::KeyedPermit, offload::offload},
-    model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
+    model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id, has_handle},
 };
 
 /// Bytes of all artifacts in the arguments of one call; one that occurs twice counts twice.
@@ -77,13 +77,16 @@ impl Artifacts {
         Ok(Some(Stamped { args }))
     }
 
-    /// Replaces every handle in the arguments by the contents of its artifact.
+    /// Replaces every handle in the arguments by the contents of its artifact. Images, sounds and
+    /// blobs become their base64, or `{ base64, type }` where `takes_file` says of the JSON Pointer
+    /// that the tool takes a file there.
     pub async fn expanded(
         &self,
         task: TaskId,
         workspace_id: &str,
         tool: &str,
         args: JsonObject,
+        takes_file: impl Fn(&Value, &str) -> bool,
     ) -> Result<Expanded, ArtifactError> {
         // The narrowest first: waiting for the next one takes nothing from anybody else. None is
         // ever closed.
@@ -92,10 +95,13 @@ impl Artifacts {
         let of_all = self.0.expanded.clone().acquire_owned().await.ok();
         let permits = Some([of_task, of_workspace, of_all]);
         let mut value = Value::Object(args);
+        let mut places = Vec::new();
+        gather_places(&value, String::new(), &mut places);
+        let files: Vec<bool> = places.iter().map(|place| takes_file(&value, place)).collect();
         let mut handles = Vec::new();
         gather(&mut value, &mut handles);
         let mut values = 0;
-        for node in handles {
+        for (node, is_file) in handles.into_iter().zip(files) {
             let id = handle_id(node).unwrap_or_default().to_owned();
             let artifact = self.named(workspace_id, &id).await?;
             if node.get("sha256").and_then(Value::as_str) != Some(artifact.sha256.as_str()) {
@@ -104,6 +110,13 @@ impl Artifacts {
             let text = self.text(&artifact).await?;
             *node = match artifact.kind {
                 ArtifactKind::Text => Value::String(text),
+                ArtifactKind::Image | ArtifactKind::Audio | ArtifactKind::Blob => {
+                    let mime_type = artifact.media.map(|media| media.mime_type);
+                    match is_file {
+                        true => json!({ "base64": text, "type": mime_type }),
+                        false => Value::String(text),
+                    }
+                }
                 ArtifactKind::Json => {
                     values += values_in(text.as_bytes());
                     if values > VALUES_MAX {
@@ -125,6 +138,29 @@ impl Artifacts {
                 "`{tool}` takes one object; give the artifact as one of its fields"
             ))),
         }
+    }
+}
+
+/// Collects the JSON Pointers of the handles that [`gather`] collects, in the same order. The
+/// handles are few by now.
+fn gather_places(value: &Value, place: String, out: &mut Vec<String>) {
+    if handle_id(value).is_some() {
+        out.push(place);
+        return;
+    }
+    let below = |step: &str| format!("{place}/{}", step.replace('~', "~0").replace('/', "~1"));
+    match value {
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate().filter(|(_, item)| has_handle(item)) {
+                gather_places(item, below(&at.to_string()), out);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members.iter().filter(|(_, member)| has_handle(member)) {
+                gather_places(member, below(name), out);
+            }
+        }
+        _ => {}
     }
 }
 

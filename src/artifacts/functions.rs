@@ -8,14 +8,15 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     ArtifactError, Artifacts, RESPONSE_BYTES_MAX, pointer,
     scan::{Line, Lines, Search, line_start, pattern},
+    string::Reading,
 };
 use crate::{
     base::offload::offload,
     catalog::host_arguments,
     model::{
-        Artifact, ArtifactFunction, ArtifactJson, ArtifactKind, ArtifactLines, HANDLE_FIELDS,
-        HANDLE_KEY, HostFunction, HostFunctionId, ListArtifacts, RawJson, ReadArtifact,
-        RemoveArtifact, SearchArtifact, handle_id,
+        Artifact, ArtifactFunction, ArtifactId, ArtifactJson, ArtifactKind, ArtifactLines,
+        HANDLE_FIELDS, HANDLE_KEY, HostFunction, HostFunctionId, ListArtifacts, Media, RawJson,
+        ReadArtifact, RemoveArtifact, SearchArtifact, handle_id,
     },
     store::{ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, StoreError},
 };
@@ -51,6 +52,11 @@ impl Artifacts {
 
     async fn read(&self, workspace_id: &str, query: ReadArtifact) -> Result<Value, ArtifactError> {
         let artifact = self.named(workspace_id, &query.id).await?;
+        let length = query.length.unwrap_or(READ_BYTES);
+        if let Some(pointer) = &query.pointer {
+            let reading = Reading::Slice { offset: query.offset, length };
+            return self.read_string(&artifact, pointer, reading).await;
+        }
         if query.offset > artifact.bytes {
             return Err(ArtifactError::InvalidArguments(format!(
                 "`offset` is {}; the artifact is {} bytes",
@@ -58,7 +64,7 @@ impl Artifacts {
             )));
         }
         let _permit = self.0.reads.acquire().await;
-        let piece = self.slice(&artifact, query.offset, query.length.unwrap_or(READ_BYTES)).await?;
+        let piece = self.slice(&artifact, query.offset, length).await?;
         Ok(json!({
             "text": piece.text, "offset": piece.offset, "nextOffset": piece.next_offset,
             "totalBytes": piece.total_bytes,
@@ -70,12 +76,17 @@ impl Artifacts {
         workspace_id: &str,
         query: ArtifactLines,
     ) -> Result<Value, ArtifactError> {
-        let artifact = self.named(workspace_id, &query.id).await?;
+        let artifact = self.named_text(workspace_id, &query.id).await?;
+        let limit = query.limit.unwrap_or(LINES) as usize;
+        if let Some(pointer) = &query.pointer {
+            let reading = Reading::Lines { from: query.from.unwrap_or(1).max(1), limit };
+            return self.read_string(&artifact, pointer, reading).await;
+        }
         let from = within_lines(&artifact, query.from)?;
         let _permit = self.0.reads.acquire().await;
         let (mut part, start) = self.part_of_line(&artifact, from).await?;
         let mut at = part.offset() + start as u64;
-        let mut lines = Lines::new(from, at, query.limit.unwrap_or(LINES) as usize);
+        let mut lines = Lines::new(from, at, limit);
         loop {
             let skipped = usize::try_from(at - part.offset()).unwrap_or_default();
             lines.feed(part.bytes.get(skipped..).unwrap_or_default(), at);
@@ -96,11 +107,15 @@ impl Artifacts {
         query: SearchArtifact,
     ) -> Result<Value, ArtifactError> {
         let regex = pattern(&query.pattern).map_err(ArtifactError::InvalidArguments)?;
-        let artifact = self.named(workspace_id, &query.id).await?;
+        let artifact = self.named_text(workspace_id, &query.id).await?;
         if query.from.is_some() && query.offset.is_some() {
-            return Err(ArtifactError::InvalidArguments(
-                "give `from` (a line) or `offset` (a byte), not both".to_owned(),
-            ));
+            let message = "give `from` (a line) or `offset` (a byte), not both".to_owned();
+            return Err(ArtifactError::InvalidArguments(message));
+        }
+        let limit = query.limit.unwrap_or(HITS) as usize;
+        if let Some(pointer) = &query.pointer {
+            let reading = Reading::Search { regex, from: query.from, offset: query.offset, limit };
+            return self.read_string(&artifact, pointer, reading).await;
         }
         let _permit = self.0.reads.acquire().await;
         let (mut part, start, line) = match query.offset {
@@ -124,7 +139,6 @@ impl Artifacts {
             }
         };
         let begin = part.offset() + start as u64;
-        let limit = query.limit.unwrap_or(HITS) as usize;
         let mut search = match part.bytes.get(..start) {
             // The end of the part before shows whether a line begins here.
             Some([]) if begin > 0 => {
@@ -177,8 +191,15 @@ impl Artifacts {
         let steps = pointer::steps(&query.pointer).map_err(ArtifactError::InvalidArguments)?;
         let artifact = self.named(workspace_id, &query.id).await?;
         if artifact.kind != ArtifactKind::Json {
-            let message =
-                format!("`{}` is a string, not JSON; use `read`, `lines` or `search`", artifact.id);
+            let message = match artifact.media {
+                None => {
+                    format!(
+                        "`{}` is a string, not JSON; use `read`, `lines` or `search`",
+                        artifact.id
+                    )
+                }
+                Some(media) => no_text(&artifact.id, &media),
+            };
             return Err(ArtifactError::InvalidArguments(message));
         }
         // The semaphore is never closed.
@@ -229,6 +250,15 @@ impl Artifacts {
         Ok(json!({ "artifacts": listed, "nextCursor": page.next_cursor }))
     }
 
+    /// The artifact of this id, which has lines.
+    async fn named_text(&self, workspace_id: &str, id: &str) -> Result<Artifact, ArtifactError> {
+        let artifact = self.named(workspace_id, id).await?;
+        match &artifact.media {
+            None => Ok(artifact),
+            Some(media) => Err(ArtifactError::InvalidArguments(no_text(&artifact.id, media))),
+        }
+    }
+
     async fn remove_named(
         &self,
         workspace_id: &str,
@@ -266,6 +296,14 @@ fn with_id(args: &str) -> Cow<'_, str> {
         query.retain(|name, _| name != HANDLE_KEY && !HANDLE_FIELDS.contains(&name.as_str()));
     }
     Value::Object(query).to_string().into()
+}
+
+fn no_text(id: &ArtifactId, media: &Media) -> String {
+    format!(
+        "`{id}` is {} of {} bytes, which has neither lines nor members; pass its handle on or \
+        return it; `read` gives its base64",
+        media.mime_type, media.bytes
+    )
 }
 
 fn within_lines(artifact: &Artifact, from: Option<u64>) -> Result<u64, ArtifactError> {

@@ -1,5 +1,6 @@
-//! Artifacts: responses that are too large for a program. They are written to the store, and read
-//! from there by slices, lines, patterns and JSON Pointers.
+//! Artifacts: responses that are too large for a program, and the images, sounds and blobs in
+//! responses. They are written to the store, and read from there by slices, lines, patterns and
+//! JSON Pointers.
 //!
 //! Every artifact belongs to a workspace; one that is another's, expired or incomplete looks as if
 //! it did not exist. It never changes, so that a handle with its digest identifies exactly what
@@ -9,8 +10,10 @@ mod draft;
 mod error;
 mod expand;
 mod functions;
+mod media;
 mod pointer;
 mod scan;
+mod string;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,7 @@ use crate::{
 pub use draft::{Draft, Origin, handle};
 pub use error::ArtifactError;
 pub use expand::{Expanded, Stamped};
+pub use media::{SHOWN_BYTES_MAX, SHOWN_MAX, Shown, ShownMedia, with_handles};
 
 /// The largest response that a program gets as it is, in bytes of JSON. A larger one becomes an
 /// artifact.

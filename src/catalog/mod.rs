@@ -74,7 +74,7 @@ pub use self::{
     upstream::{
         CallNews,
         error::{UpstreamError, UpstreamErrorCode},
-        response::{ResponseLimits, ToolResponse},
+        response::{MediaBlock, ResponseLimits, ToolResponse},
         state::{UpstreamState, UpstreamStatus},
         supervisor::{CALLS_MAX, WAITING_MAX},
     },
@@ -255,6 +255,12 @@ impl Catalog {
         arguments::check_value_offloaded(tool, args).await
     }
 
+    /// Returns true if the tool takes a file, as an object with `base64`, at this JSON Pointer of
+    /// its arguments. Only tools of OpenAPI services do.
+    pub fn takes_file(&self, tool: &Tool, args: &serde_json::Value, pointer: &str) -> bool {
+        arguments::takes_file(tool, args, pointer)
+    }
+
     /// Performs one call with arguments that were checked. Waits for an upstream that is being
     /// connected. If the future is dropped, the upstream is asked to cancel.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
@@ -336,7 +342,8 @@ impl Catalog {
     pub fn status(&self) -> Vec<UpstreamStatus> {
         let snapshot = self.registry.present();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        snapshot.tools().iter().for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
+        let own = snapshot.tools().iter().filter(|tool| !tool.is_lookup());
+        own.for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
         self.supervisors()
             .values()
             .map(|supervisor| {

@@ -86,17 +86,24 @@ async fn show(client: &Client, args: One) -> Result<(), Failure> {
         return print_json(&with_id(artifact.id, &artifact));
     }
     let Artifact { kind, bytes, lines, created_at, expires_at, .. } = &artifact;
+    let about = match &artifact.mime_type {
+        None => format!("{}, {bytes} bytes, {lines} lines", kind.as_str()),
+        Some(mime_type) => format!("{}, {}, {bytes} bytes", kind.as_str(), escaped(mime_type)),
+    };
     let lines = [
         ("tool", escaped(&artifact.tool)),
         ("task", artifact.task_id.to_string()),
-        ("kind", format!("{}, {bytes} bytes, {lines} lines", kind.as_str())),
+        ("kind", about),
         ("sha256", escaped(&artifact.sha256)),
         ("created", format!("{created_at}, expires {expires_at}")),
     ];
     for (name, value) in lines {
         print(format!("{} {value}", heading(format!("{name:<7}"))))?;
     }
-    print(format!("\n{}\n{}", heading("begins"), escaped(&artifact.head)))
+    match artifact.mime_type {
+        None => print(format!("\n{}\n{}", heading("begins"), escaped(&artifact.head))),
+        Some(_) => Ok(()),
+    }
 }
 
 async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {

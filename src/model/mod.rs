@@ -19,7 +19,10 @@ mod tool;
 mod upstream;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
-pub use artifact::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, handle_id, has_handle};
+pub use artifact::{
+    Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, Media, Showable, handle_id, has_handle,
+    inline_media, showables,
+};
 pub use credential::{Credential, KeyPlace, SecretSource};
 pub use error_code::{ErrorCode, ErrorKind};
 pub use event::{

@@ -40,12 +40,19 @@ pub enum Operation {
     Query,
     /// A GraphQL mutation.
     Mutation,
+    /// A request of MCP that reads by the protocol: for resources or prompts.
+    Read,
 }
 
 impl Operation {
     /// Returns true if it reads and changes nothing.
     pub fn reads(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Options | Self::Query)
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Query | Self::Read)
+    }
+
+    /// Returns true for a method of HTTP.
+    pub fn is_http(self) -> bool {
+        !matches!(self, Self::Query | Self::Mutation | Self::Read)
     }
 
     /// As it is written: `GET`, `query`.
@@ -61,6 +68,7 @@ impl Operation {
             Self::Trace => "TRACE",
             Self::Query => "query",
             Self::Mutation => "mutation",
+            Self::Read => "read",
         }
     }
 }

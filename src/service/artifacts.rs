@@ -7,8 +7,9 @@ use super::{
     view::{Artifact, ArtifactPage, Removed},
 };
 use crate::{
+    base::base64_text,
     model::{ArtifactId, ErrorCode, Principal, Timestamp},
-    store::{ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter},
+    store::{ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter},
 };
 
 /// Artifacts in a page unless the caller says otherwise.
@@ -45,17 +46,28 @@ impl Service {
         found.map(Into::into).ok_or_else(|| not_found(id))
     }
 
-    /// The bytes of its text from this one on, at most 256 KiB.
+    /// One part of what it stands for, at most 256 KiB: of its text, or of its decoded bytes. Empty
+    /// beyond the end.
     pub(super) async fn artifact_read(
         &self,
         who: &Principal,
         request: ArtifactRead,
     ) -> Result<Vec<u8>, ServiceError> {
-        let ArtifactRead { id, offset } = request;
+        let ArtifactRead { id, part } = request;
+        let gone = || not_found(&id.to_string());
+        let found = self.artifacts.find(&who.workspace_id, id).await.map_err(store_error)?;
+        let artifact = found.ok_or_else(gone)?;
+        let offset = u64::from(part) * ARTIFACT_PART_BYTES as u64;
+        if offset >= artifact.bytes {
+            return Ok(Vec::new());
+        }
         let part = self.artifacts.part(&who.workspace_id, id, ArtifactAt::Byte(offset)).await;
-        let part = part.map_err(store_error)?.ok_or_else(|| not_found(&id.to_string()))?;
-        let skipped = usize::try_from(offset - part.offset()).unwrap_or(usize::MAX);
-        Ok(part.bytes.get(skipped..).unwrap_or_default().to_vec())
+        let bytes = part.map_err(store_error)?.ok_or_else(gone)?.bytes;
+        Ok(match artifact.media {
+            None => bytes,
+            // A part is a multiple of four characters.
+            Some(_) => base64_text::decoded(&String::from_utf8_lossy(&bytes)),
+        })
     }
 
     /// Removes it.

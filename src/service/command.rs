@@ -12,7 +12,7 @@ use super::{
         ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList, ArtifactRead,
         ArtifactRemove, ConfigReload, Execution, HealthCheck, NamespaceList, PolicyExplain,
         PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel, TaskEvents,
-        TaskGet, TaskList, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes,
+        TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes,
     },
     view,
 };
@@ -86,6 +86,8 @@ commands! {
     TaskList(TaskList) as "task_list" -> view::TaskPage;
     /// Ends a task and waits until its end is recorded; one that has ended stays as it is.
     TaskCancel(TaskCancel) as "task_cancel" -> view::TaskRecord;
+    /// The images and sounds whose handles stand in a task's result, within their limits.
+    TaskMedia(TaskMedia) as "task_media" -> view::ShownMedia;
     /// A task's history.
     TaskEvents(TaskEvents) as "task_events" -> view::EventPage;
     /// A page of tools, as `tools.catalog.tools` answers.
@@ -147,6 +149,7 @@ pub fn authorize(principal: &Principal, command: &Command) -> Result<(), Service
         | Command::TaskGet(_)
         | Command::TaskList(_)
         | Command::TaskCancel(_)
+        | Command::TaskMedia(_)
         | Command::TaskEvents(_)
         | Command::ToolList(_)
         | Command::ToolDescribe(_)
@@ -215,6 +218,7 @@ impl Service {
             C::TaskGet(request) => R::TaskGet(self.task_get(who, request).await?.into()),
             C::TaskList(request) => R::TaskList(self.task_list(who, request).await?.into()),
             C::TaskCancel(request) => R::TaskCancel(self.task_cancel(who, request).await?.into()),
+            C::TaskMedia(request) => R::TaskMedia(self.task_media(who, request).await?.into()),
             C::TaskEvents(request) => R::TaskEvents(self.task_events(who, request).await?.into()),
             C::ToolList(request) => R::ToolList(self.tool_list(who, request).await?.into()),
             C::ToolDescribe(request) => {

@@ -34,7 +34,7 @@ pub use requests::{
     ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList, ArtifactRead,
     ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, NamespaceList, PolicyCaller,
     PolicyExplain, PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow, PolicyTest,
-    PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList,
+    PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList, TaskMedia,
     ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,
 };
 

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 use tokio::sync::watch;
 
 use super::view::Progress;
-use crate::model::{ApprovalStatus, ArtifactId, JsonObject, TaskStatus, Timestamp};
+use crate::model::{ApprovalStatus, ArtifactId, JsonObject, TaskId, TaskStatus, Timestamp};
 
 /// The arguments of `execute`, by the names of the contract.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -235,6 +235,13 @@ pub struct ArtifactList {
     pub cursor: Option<String>,
 }
 
+/// The images and sounds whose handles stand in a task's result.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskMedia {
+    /// The task.
+    pub task_id: TaskId,
+}
+
 /// One artifact, without its text.
 #[derive(Debug, Clone)]
 pub struct ArtifactGet {
@@ -242,13 +249,13 @@ pub struct ArtifactGet {
     pub id: String,
 }
 
-/// A part of an artifact's text.
+/// A part of what an artifact stands for.
 #[derive(Debug, Clone, Copy)]
 pub struct ArtifactRead {
     /// The artifact.
     pub id: ArtifactId,
-    /// The first byte, below the artifact's length.
-    pub offset: u64,
+    /// Its number, from 0.
+    pub part: u32,
 }
 
 /// The removal of an artifact.

@@ -8,11 +8,13 @@ use tokio::time::timeout;
 use super::{
     Service, ServiceError,
     requests::{
-        Execute, Execution, ProgressSink, TaskCancel, TaskEvents, TaskGet, TaskList, WaitPolicy,
+        Execute, Execution, ProgressSink, TaskCancel, TaskEvents, TaskGet, TaskList, TaskMedia,
+        WaitPolicy,
     },
-    view::{EventPage, PendingApproval, Progress, ResultPage, TaskPage, TaskRecord},
+    view::{EventPage, PendingApproval, Progress, ResultPage, ShownMedia, TaskPage, TaskRecord},
 };
 use crate::{
+    artifacts::ArtifactError,
     model::{ErrorCode, Principal, RawJson, Task, TaskId, TaskStatus, Timestamp},
     store::{NewTask, StoreError, TaskFilter},
     task::{
@@ -138,6 +140,20 @@ impl Service {
             }
             None => self.recorded(who, task).await,
         }
+    }
+
+    /// The images and sounds whose handles stand in a task's result, if that is at most 1 MiB.
+    pub(super) async fn task_media(
+        &self,
+        who: &Principal,
+        request: TaskMedia,
+    ) -> Result<ShownMedia, ServiceError> {
+        let record = self.recorded(who, request.task_id).await?;
+        let shown = self.artifacts.shown(&who.workspace_id, &record.outcome.result).await;
+        shown.map_err(|error| match error {
+            ArtifactError::Store(error) => store_error(error),
+            error => ServiceError::new(ErrorCode::Internal, error.to_string()),
+        })
     }
 
     /// A task's history.

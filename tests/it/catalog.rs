@@ -107,6 +107,29 @@ async fn an_upstream_that_does_not_start_in_time_says_so_and_is_worth_a_retry() 
 }
 
 #[tokio::test]
+async fn a_path_never_means_another_upstream_while_its_own_has_not_listed_yet() {
+    let mut late = demo("work_notes", &["--slow-start", "60000"]);
+    late.start_timeout = Duration::from_millis(300);
+    let catalog = start(vec![demo("work-notes", &[]), demo("worknote", &[]), late]);
+    eventually("two are listed", || {
+        let ready = |status: &airlock::catalog::UpstreamStatus| status.tools > 0;
+        catalog.status().iter().filter(|status| ready(status)).count() == 2
+    })
+    .await;
+    for path in ["work_notes.echo", "work_notes.Echo", "tools.work_notes.echo", "work_notes.echos"]
+    {
+        match catalog.resolve(path, &open).await {
+            Err(ResolveError::Unavailable(error)) => assert!(error.retryable, "{path}: {error:?}"),
+            other => panic!("{path} is not the tool of another upstream: {other:?}"),
+        }
+    }
+    // A name that is no upstream's heals as long as only one can be meant.
+    let healed = catalog.resolve("worknote.Echo", &open).await.unwrap();
+    assert_eq!(healed.path, "worknote.echo");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_server_of_the_modern_era_alone_is_spoken_with_too() {
     let catalog = started(vec![demo("demo", &["--modern-only", "--grow"])]).await;
     assert_eq!(call(&catalog, "demo.echo", json!({"message": "hi"})).await, Ok(json!("hi")));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::say,
+    media::Service,
     support::{policy::Policed, server::TestServer},
 };
 
@@ -197,4 +198,106 @@ async fn policy_judges_a_large_integer_as_it_is_sent() {
     let other = "return await tools.svc.rows.get({ ref: 7310448219005560004n })";
     let ran = policed.server.run(other).await;
     assert_eq!(ran["result"], json!({ "path": "7310448219005560004" }), "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn integers_beside_an_artifact_are_judged_as_they_are_sent() {
+    let files = configured().await;
+    let camera = Service::with_tools(
+        &["shot"],
+        |_, _| json!({"content": [{"type": "image", "data": "aGk=", "mimeType": "image/png"}]}),
+    )
+    .await;
+    let rules = format!(
+        "version: '1'\ndefault: allow\ntools:\n  svc.rows.make:\n    rules:\n      \
+         - {{ name: taboo, action: deny, when: [{{ path: args.body.ref, op: eq, value: {LARGE} }}] }}\n"
+    );
+    let configuration = files.configuration.clone() + &camera.upstream("cam");
+    let policed = Policed::with(&rules, &configuration).await;
+    let make = async |given: &str| {
+        let code = format!(
+            "const [shot] = await tools.cam.shot({{}});
+            return await tools.svc.rows.make({{ body: {{ ref: {given}, any: shot }} }})"
+        );
+        policed.server.run(&code).await
+    };
+    let ran = make(&format!("{LARGE}n")).await;
+    assert_eq!(ran["error"]["code"], "policy_denied", "{ran}");
+    // Beside an artifact nothing is converted after the decision, so a string stays one, and a
+    // condition that compares a number denies it.
+    for given in [format!("'{LARGE}'"), "'7310448219005560004'".to_owned()] {
+        let ran = make(&given).await;
+        assert_eq!(ran["error"]["code"], "policy_error", "{given}: {ran}");
+    }
+    let ran = make("7310448219005560004n").await;
+    let got = json!({ "got": r#"{"ref":7310448219005560004,"any":"aGk="}"# });
+    assert_eq!(ran["result"], got, "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn integers_of_any_length_keep_their_digits_on_every_channel() {
+    const LONG: &str = "123456789012345678901234567890";
+    let digits = |text: String| ([("content-type", "application/json")], text).into_response();
+    let rest = get(move || async move { digits(format!(r#"{{"n":{LONG},"m":-{LONG}}}"#)) });
+    let lines = get(move || async move {
+        ([("content-type", "application/x-ndjson")], format!("{{\"n\":{LONG}}}\n{LONG}\n"))
+    });
+    let graph = post(move || async move {
+        digits(format!(
+            r#"{{"data":{{"row":{{"id":"1","long":{LONG}}}}},"errors":[{{"message":"half"}}]}}"#
+        ))
+    });
+    let call = post(move |body: String| async move {
+        let message: Value = serde_json::from_str(&body).unwrap();
+        let id = &message["id"];
+        let result = match message["method"].as_str() {
+            Some("initialize") => json!({
+                "protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "long", "version": "1"}
+            })
+            .to_string(),
+            Some("tools/list") => {
+                json!({"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}).to_string()
+            }
+            Some("tools/call") => {
+                format!(r#"{{"structuredContent":{{"n":{LONG},"all":[{LONG},1]}}}}"#)
+            }
+            _ => return crate::support::upstream::error(&message, -32601, "no such method"),
+        };
+        digits(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
+    });
+    let router = Router::new()
+        .route("/n", rest)
+        .route("/lines", lines)
+        .route("/graph", graph)
+        .route("/mcp", call);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let folder = tempfile::TempDir::new().unwrap();
+    let (spec, schema) = (folder.path().join("spec.json"), folder.path().join("schema.graphql"));
+    let fine = |kind: &str| json!({"200": {"description": "ok", "content": {kind: {}}}});
+    let description = json!({"openapi": "3.1.0", "paths": {
+        "/n": {"get": {"operationId": "one", "tags": ["numbers"], "responses": fine("application/json")}},
+        "/lines": {"get": {"operationId": "many", "tags": ["numbers"], "responses": fine("application/x-ndjson")}},
+    }});
+    std::fs::write(&spec, description.to_string()).unwrap();
+    std::fs::write(&schema, SCHEMA).unwrap();
+    let server = TestServer::with(&format!(
+        "[upstreams.svc]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url = {at:?}\n\
+         allow_private = true\n\
+         [upstreams.graph]\nkind = \"graphql\"\nurl = \"{at}/graph\"\nspec = {schema:?}\n\
+         allow_private = true\n[upstreams.mcp]\nurl = \"{at}/mcp\"\nallow_private = true\n"
+    ))
+    .await;
+    for (code, expected) in [
+        ("await tools.svc.numbers.one({})", json!({"n": LONG, "m": format!("-{LONG}")})),
+        ("(await tools.svc.numbers.many({})).items", json!([{"n": LONG}, LONG])),
+        ("(await tools.graph.query.row({})).long", json!(LONG)),
+        ("await tools.mcp.t({})", json!({"n": LONG, "all": [LONG, 1]})),
+        ("BigInt((await tools.mcp.t({})).n) + 1n", json!("123456789012345678901234567891")),
+    ] {
+        let ran = server.run(&format!("return {code}")).await;
+        assert_eq!(ran["result"], expected, "{code}: {ran}");
+    }
 }

@@ -18,6 +18,7 @@ mod large_integers;
 mod live;
 mod mcp_oddities;
 mod mcp_protocol;
+mod media;
 mod oauth;
 mod openapi;
 mod owner;

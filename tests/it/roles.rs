@@ -84,7 +84,7 @@ async fn an_agent_can_neither_read_artifacts_nor_ask_about_policy() {
         let id = ArtifactId::new();
         is_forbidden(&below, &who, ArtifactList::default()).await;
         is_forbidden(&below, &who, ArtifactGet { id: id.to_string() }).await;
-        is_forbidden(&below, &who, ArtifactRead { id, offset: 0 }).await;
+        is_forbidden(&below, &who, ArtifactRead { id, part: 0 }).await;
         is_forbidden(&below, &who, ArtifactRemove { id: id.to_string() }).await;
         is_forbidden(&below, &who, PolicyShow).await;
         is_forbidden(&below, &who, PolicyTest(PolicyFiles { files: vec![] })).await;

@@ -111,6 +111,16 @@ async fn offloaded_unless(
     done.await.unwrap_or_else(|_| Err(lost()))
 }
 
+/// Returns true if the tool takes a file at this JSON Pointer of its arguments.
+pub(super) fn takes_file(tool: &Tool, args: &Value, pointer: &str) -> bool {
+    let is_of_service = tool.operation.is_some_and(|operation| operation.is_http());
+    let root = tool.input_schema.value();
+    is_of_service
+        && fields::part(&root, args, pointer).is_some_and(|schema| {
+            fields::properties(Some(schema), &root).iter().any(|name| name == "base64")
+        })
+}
+
 /// Validates like [`check_offloaded`], on the calling thread.
 pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };

@@ -131,6 +131,11 @@ impl CredentialProvider {
         Self { credential, vault, secrets, oauth, read: Mutex::new(None) }
     }
 
+    /// Returns true if the upstream has a credential.
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self.credential, Credential::None)
+    }
+
     /// The credential to send; none if the upstream has none. The error is free of values.
     pub(super) async fn request_credential(&self) -> Result<Option<RequestCredential>, String> {
         let request_credential = match &self.credential {

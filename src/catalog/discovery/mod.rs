@@ -215,7 +215,11 @@ fn hits<'a>(
 ) -> Vec<Hit<'a>> {
     let namespace =
         namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(suggest::fold);
+    let with_lookups = asks_for_lookups(query, namespace.as_deref());
     let keep = |at: usize, score: f32, is_confident: bool| {
+        if !with_lookups && snapshot.tools()[at].is_lookup() {
+            return None;
+        }
         let approval = approval(visibility.at(at))?;
         let inside = namespace
             .as_ref()
@@ -228,6 +232,16 @@ fn hits<'a>(
     let matches = snapshot.search(cut(query, QUERY_BYTES_MAX));
     let is_confident = |found: &Match| found.coverage >= COVERED && found.fits;
     matches.iter().filter_map(|found| keep(found.at, found.score, is_confident(found))).collect()
+}
+
+/// Returns true if tools that look up resources and prompts are asked for: by their words, by their
+/// namespace, or as part of all tools.
+fn asks_for_lookups(query: &str, namespace: Option<&str>) -> bool {
+    let query = query.to_lowercase();
+    let is_named = |word: &str| query.contains(word);
+    query.trim().is_empty()
+        || namespace.is_some_and(|namespace| namespace.contains('$'))
+        || ["resource", "prompt", "template", "$"].into_iter().any(is_named)
 }
 
 fn best_first(a: &Hit<'_>, b: &Hit<'_>) -> Ordering {

@@ -3,24 +3,32 @@
 //! the protocol does not know.
 
 mod blocks;
+mod media;
 
 use serde_json::value::RawValue;
 
-use super::{elicitation, message::SAID_BYTES_MAX, results::CallResult};
+use super::{elicitation, lookup::Lookup, message::SAID_BYTES_MAX, results::CallResult};
 use crate::{
     base::{
-        json::{members::present_members, repair},
+        json::{
+            members::{members, present_members},
+            repair,
+            splice::Splice,
+        },
         text::cut,
     },
     catalog::{
         tool::Tool,
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
-            response::{ANSWER_BYTES_MAX, ToolResponse},
+            response::{ANSWER_BYTES_MAX, MediaBlock, ToolResponse},
         },
     },
     model::RawJson,
 };
+
+/// Member of structured content in which the content beside it is that is no text.
+const MORE_CONTENT: &str = "$content";
 
 /// The result of a tool.
 struct ToolResult<'t> {
@@ -35,9 +43,10 @@ struct ToolResult<'t> {
     questions: Option<&'t RawValue>,
 }
 
-/// Structured content first; else a single text, where one that is an object or a list in JSON is
-/// read as one; else the content blocks as they are. Null counts as missing. What the protocol does
-/// not know comes as it is, with a warning.
+/// Structured content first, with the blocks beside it that are no text as its member `$content`;
+/// else a single text, where one that is an object or a list in JSON is read as one; else the
+/// content blocks as they are. Null counts as missing. What the protocol does not know comes as it
+/// is, with a warning. Images, sounds and blobs are taken out.
 pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, UpstreamError> {
     let CallResult { json, repairs, permit } = result;
     let result = ToolResult::of(&json);
@@ -54,11 +63,14 @@ pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, Up
         let said = failure_text(tool, &result);
         return Err(UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, said));
     }
-    let Value { json, oddities } = value(&result);
-    if json.get().len() > ANSWER_BYTES_MAX {
-        return Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX));
-    }
+    let Value { json, oddities, media, left_out } = match Lookup::of(tool) {
+        Some(lookup) => lookup_value(lookup, result.whole),
+        None => value(&result),
+    };
     let mut warnings = Vec::new();
+    if let Some(left_out) = left_out {
+        warnings.push(format!("the response of `{}` is not whole: {left_out}", tool.path));
+    }
     if !oddities.is_empty() {
         warnings.push(format!(
             "the response of `{}` is not as the protocol wants it and is given as it came: {}",
@@ -73,7 +85,11 @@ pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, Up
         ));
     }
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-    Ok(ToolResponse { json, permit, warning })
+    let response = ToolResponse { json, media, permit, warning };
+    match response.bytes() > ANSWER_BYTES_MAX {
+        true => Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)),
+        false => Ok(response),
+    }
 }
 
 impl<'t> ToolResult<'t> {
@@ -97,21 +113,31 @@ impl<'t> ToolResult<'t> {
 struct Value {
     json: RawJson,
     oddities: Vec<String>,
+    /// What was taken out of it.
+    media: Vec<MediaBlock>,
+    /// What was left out, in words, if anything.
+    left_out: Option<String>,
 }
 
 impl Value {
     fn fine(json: &RawValue) -> Self {
-        Self { json: json.to_owned(), oddities: Vec::new() }
+        Self { json: json.to_owned(), oddities: Vec::new(), media: Vec::new(), left_out: None }
     }
 
     fn odd(json: &RawValue, why: impl Into<String>) -> Self {
-        Self { json: json.to_owned(), oddities: vec![why.into()] }
+        Self { oddities: vec![why.into()], ..Self::fine(json) }
+    }
+
+    /// A list of content blocks.
+    fn of_blocks(list: &RawValue, place: &str, oddities: Vec<String>) -> Self {
+        let media::Extracted { json, media, left_out } = media::extracted(list, place);
+        Self { json: json.unwrap_or_else(|| list.to_owned()), oddities, media, left_out }
     }
 }
 
 fn value(result: &ToolResult<'_>) -> Value {
     if let Some(structured) = result.structured {
-        return Value::fine(structured);
+        return structured_value(structured, result.content);
     }
     let Some(content) = result.content else {
         let why = "it has neither `content` nor `structuredContent`";
@@ -125,10 +151,60 @@ fn value(result: &ToolResult<'_>) -> Value {
         [block] => blocks::text(block),
         _ => None,
     };
-    let Some(text) = single else { return Value { json: content.to_owned(), oddities } };
+    let Some(text) = single else { return Value::of_blocks(content, "", oddities) };
     // What should be a text and is an object is taken for the object that it is.
     let json = structure(text).unwrap_or_else(|| text.to_owned());
-    Value { json, oddities }
+    Value { oddities, ..Value::fine(&json) }
+}
+
+/// The answer about resources or prompts: all of it, as it came.
+fn lookup_value(lookup: Lookup, whole: &RawValue) -> Value {
+    let Ok([list]) = present_members(whole.get(), [lookup.list()]) else {
+        return Value::odd(whole, "it is no object");
+    };
+    let Some(list) = list.filter(|list| list.get().starts_with('[')) else {
+        return Value::odd(whole, format!("it has no list `{}`", lookup.list()));
+    };
+    let place = format!("/{}", lookup.list());
+    let media::Extracted { json, media, left_out } = match lookup {
+        Lookup::Resource => media::extracted(list, &place),
+        Lookup::Prompt => media::extracted_of_messages(list, &place),
+        Lookup::Resources | Lookup::Templates | Lookup::Prompts => media::Extracted::default(),
+    };
+    let mut splice = Splice::new(whole.get());
+    if let Some(json) = json {
+        splice.replace(list, json.get().to_owned());
+    }
+    let spliced = splice.finish().and_then(|text| RawValue::from_string(text).ok());
+    let json = spliced.unwrap_or_else(|| whole.to_owned());
+    Value { json, oddities: Vec::new(), media, left_out }
+}
+
+/// Structured content. The texts beside it repeat it; an image, a sound, a resource or a link does
+/// not, and would be lost.
+fn structured_value(structured: &RawValue, content: Option<&RawValue>) -> Value {
+    let blocks = content.map(RawValue::get).unwrap_or("[]");
+    let mut blocks = serde_json::from_str::<Vec<&RawValue>>(blocks).unwrap_or_default();
+    blocks.retain(|block| blocks::is_more_than_text(block));
+    if blocks.is_empty() {
+        return Value::fine(structured);
+    }
+    let Ok([None]) = members(structured.get(), [MORE_CONTENT]) else {
+        let why = format!(
+            "its content has {} blocks that are no text beside a `structuredContent` that cannot \
+            take them; they are left out",
+            blocks.len()
+        );
+        return Value { left_out: Some(why), ..Value::fine(structured) };
+    };
+    let list: Vec<&str> = blocks.iter().map(|block| block.get()).collect();
+    let list = RawValue::from_string(format!("[{}]", list.join(",")));
+    let list = list.expect("a list of JSON values is JSON");
+    let more = Value::of_blocks(&list, &format!("/{MORE_CONTENT}"), blocks::oddities(&blocks));
+    let object = structured.get().trim_end().strip_suffix('}').unwrap_or_default();
+    let comma = if object.trim_end().ends_with('{') { "" } else { "," };
+    let json = format!("{object}{comma}\"{MORE_CONTENT}\":{}}}", more.json.get());
+    Value { json: RawValue::from_string(json).expect("an object with one member more"), ..more }
 }
 
 /// The object or the list that a text is in JSON; a number, a word or a quoted text stays the text

@@ -16,13 +16,13 @@ use std::{
 
 use rmcp::{
     RoleClient,
-    model::{ClientNotification, ClientRequest, JsonRpcMessage, RequestId, ServerNotification},
+    model::{ClientNotification, JsonRpcMessage, RequestId, ServerNotification},
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
 use tokio::sync::watch;
 
-use super::results::CallResults;
+use super::{lookup, results::CallResults};
 use crate::base::{json::encoded_bytes, text::cut};
 
 /// Requests of a server without an answer, and messages to it that are not written yet, together.
@@ -154,7 +154,7 @@ impl<T> BoundedTransport<T> {
                 }
             }
             JsonRpcMessage::Request(request) => {
-                if matches!(request.request, ClientRequest::CallToolRequest(_)) {
+                if lookup::is_call(&request.request) {
                     self.results.expect(&request.id);
                 }
             }

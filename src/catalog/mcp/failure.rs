@@ -102,6 +102,21 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
     }
 }
 
+/// Returns true if what answered a handshake over HTTP may not be the endpoint of streamable HTTP.
+pub(super) fn is_other_endpoint(error: &ClientInitializeError) -> bool {
+    let error = match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => fallback.as_ref(),
+        other => other,
+    };
+    match error {
+        ClientInitializeError::TransportError { error, .. } => matches!(
+            http_failure(error),
+            Some(HttpFailure::Status(400 | 404 | 405 | 406 | 415) | HttpFailure::NotUnderstood(_))
+        ),
+        _ => false,
+    }
+}
+
 fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
         ClientInitializeError::JsonRpcError(refusal) if refusal.code.0 == message::UNREADABLE => {

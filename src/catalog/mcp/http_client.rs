@@ -1,5 +1,5 @@
 //! The HTTP transport of a remote MCP server: checked addresses, the upstream's credential on each
-//! request, and one retry with a fresh credential after a 401.
+//! request, and one retry with a fresh credential after a 401, or a success that says the same.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,13 +8,15 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
 };
+use parking_lot::Mutex;
 use reqwest::RequestBuilder;
 use rmcp::{
     model::ClientJsonRpcMessage,
     transport::{
         auth::AuthError,
         streamable_http_client::{
-            StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+            AuthRequiredError, StreamableHttpClient, StreamableHttpError,
+            StreamableHttpPostResponse,
         },
     },
 };
@@ -24,6 +26,7 @@ use url::Url;
 use super::{
     message::BYTES_MAX,
     reconnect::{RESUME_PAUSE, ReconnectBackoff},
+    refused_credential,
     reply::{Events, Failure, ReplyReader, SESSION},
 };
 use crate::catalog::{
@@ -199,16 +202,35 @@ impl StreamableHttpClient for HttpTransport {
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let body = Bytes::from(serde_json::to_vec(&message)?);
         let (message, session) = (&message, session.as_deref());
-        self.send(uri, headers, |uri, headers| {
+        let has_credential = self.credentials.is_some();
+        // The latest answer that says within a success that the credential was refused.
+        let refused = &Mutex::new(None);
+        let sent = self.send(uri, headers, |uri, headers| {
             let request = self.request(Method::POST, &uri, headers, session);
             let body = body.clone();
             async move {
                 let response =
                     readable(request?.header(CONTENT_TYPE, JSON).body(body).send().await?)?;
-                self.replies.of_post(response, message, session.is_some()).await
+                let answer = self.replies.of_post(response, message, session.is_some()).await?;
+                if !has_credential {
+                    return Ok(answer);
+                }
+                let (answer, is_refused) = refused_credential::looked_at(answer, message).await;
+                *refused.lock() = None;
+                if is_refused {
+                    *refused.lock() = Some(answer);
+                    return Err(StreamableHttpError::AuthRequired(AuthRequiredError::new(
+                        String::new(),
+                    )));
+                }
+                Ok(answer)
             }
-        })
-        .await
+        });
+        match (sent.await, refused.lock().take()) {
+            // Nothing better than what it said.
+            (Err(StreamableHttpError::AuthRequired(_)), Some(answer)) => Ok(answer),
+            (sent, _) => sent,
+        }
     }
 
     async fn delete_session(

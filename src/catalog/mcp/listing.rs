@@ -8,7 +8,7 @@ use rmcp::{
     service::{Peer, ServiceError},
 };
 
-use super::{failure, incoming::TOOL_LIST_REMARKS, message};
+use super::{failure, incoming::TOOL_LIST_REMARKS, lookup, message};
 use crate::{
     base::text::cut,
     catalog::{
@@ -30,12 +30,24 @@ const REMARKS_MAX: usize = 6;
 
 /// All its tools, or those within the bounds and a note.
 pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> {
-    if peer.peer_info().is_some_and(|info| info.capabilities.tools.is_none()) {
-        return Ok(Offer { note: Some("it declares no tools".to_owned()), ..Offer::default() });
+    let info = peer.peer_info();
+    let more = info.as_ref().map(|info| lookup::offered(&info.capabilities));
+    let more: Vec<OfferedTool> = more.into_iter().flatten().collect();
+    if info.is_some_and(|info| info.capabilities.tools.is_none()) {
+        return Ok(Offer { tools: more, note: Some("it declares no tools".to_owned()) });
     }
     let mut offer = Offer::default();
     let mut remarks = Vec::new();
     let end = pages(peer, &mut offer, &mut remarks).await?;
+    let listed = offer.tools.len();
+    offer.tools.retain(|tool| !lookup::is_reserved(&tool.name));
+    if offer.tools.len() < listed {
+        remarks.push(format!(
+            "tools left out, because their names stand for its resources and prompts: {}",
+            listed - offer.tools.len()
+        ));
+    }
+    offer.tools.extend(more);
     let notes: Vec<String> = remarks.into_iter().take(REMARKS_MAX).chain(end).collect();
     offer.note = (!notes.is_empty()).then(|| notes.join("; "));
     Ok(offer)

@@ -16,10 +16,13 @@ pub(super) mod http_client;
 mod incoming;
 mod lines;
 mod listing;
+mod lookup;
 mod message;
+mod old_transport;
 mod process;
 mod progress;
 pub(super) mod reconnect;
+mod refused_credential;
 mod remarks;
 mod reply;
 mod results;
@@ -30,10 +33,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rmcp::{
     RoleClient,
-    model::{
-        CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
-        ProtocolVersion, RequestId, SubscriptionFilter,
-    },
+    model::{CancelledNotificationParam, ProtocolVersion, RequestId, SubscriptionFilter},
     service::{
         ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, Peer,
         PeerRequestOptions, RunningService, ServiceError,
@@ -54,6 +54,7 @@ use self::{
     http_client::HttpTransport,
     incoming::Incoming,
     lines::LineReader,
+    lookup::Lookup,
     process::Process,
     reply::ReplyReader,
     results::{CallResult, CallResults},
@@ -217,9 +218,9 @@ impl Upstream for McpHttp {
             self.addresses.check(&url).map_err(|why| unreachable(why).permanent(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
             let client = self.addresses.client(&url, http_client::redirects(), 0)?;
-            let headers = client::headers(&self.config.access)?;
+            let header_map = client::headers(&self.config.access)?;
             let headers =
-                headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                header_map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
                 .max_concurrent_requests(HTTP_POSTS_MAX)
                 .custom_headers(headers)
@@ -233,7 +234,7 @@ impl Upstream for McpHttp {
                 doubt: client_events.list_changed.clone(),
             };
             let transport = StreamableHttpClientTransport::with_client(
-                HttpTransport::new(client, self.credentials.clone(), replies),
+                HttpTransport::new(client.clone(), self.credentials.clone(), replies),
                 config,
             );
             // A request is taken only once it is answered, so that the time of the call bounds it.
@@ -248,11 +249,19 @@ impl Upstream for McpHttp {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
                 legacy_version: None,
             };
-            let running = client_events
-                .clone()
-                .serve_with_lifecycle(transport, era)
-                .await
-                .map_err(|error| failure::of_address(&shown, &error))?;
+            let running = client_events.clone().serve_with_lifecycle(transport, era).await;
+            let running = match running {
+                Ok(running) => running,
+                Err(error) => {
+                    let failed = failure::of_address(&shown, &error);
+                    return Err(match failure::is_other_endpoint(&error) {
+                        false => failed,
+                        true => {
+                            old_transport::named(failed, &client, &url, header_map, &shown).await
+                        }
+                    });
+                }
+            };
             let breaker = Endpoint::Http(Breaker::new(self.config.access.call_timeout));
             Ok(McpConnection::over(running, client_events, (close_reason, incoming), breaker).await)
         })
@@ -343,8 +352,8 @@ impl McpConnection {
         args: JsonObject,
         news: CallNews,
     ) -> Result<CallResult, ServiceError> {
-        let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(args);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let request = lookup::request(tool, args);
+        let method = Lookup::of(tool).map_or("tools/call", Lookup::method);
         // The library's own way of calling keeps the token to itself.
         let handle =
             self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
@@ -356,7 +365,7 @@ impl McpConnection {
         let span = tracing::debug_span!(
             "upstream request",
             upstream = %tool.upstream,
-            method = "tools/call",
+            method,
             id = %handle.id,
         );
         let result = handle.await_response().instrument(span).await;

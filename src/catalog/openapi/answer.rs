@@ -187,15 +187,20 @@ fn text_of(body: &[u8], kind: &str) -> String {
 /// `{items, truncated}`: a stream may end anywhere, so that is always said.
 fn stream(
     tool: &Tool,
-    (items, cut_off): (Vec<Value>, bool),
+    (items, cut_off): (Vec<RawJson>, bool),
     truncated: bool,
 ) -> Result<(RawJson, bool), UpstreamError> {
+    #[derive(Serialize)]
+    struct Items {
+        items: Vec<RawJson>,
+        truncated: bool,
+    }
     let truncated = truncated || cut_off;
-    Ok((raw(tool, &json!({"items": items, "truncated": truncated}))?, truncated))
+    Ok((raw(tool, &Items { items, truncated })?, truncated))
 }
 
 /// One value for each line; a line that is no JSON is a text.
-fn lines(body: &[u8]) -> (Vec<Value>, bool) {
+fn lines(body: &[u8]) -> (Vec<RawJson>, bool) {
     let text = String::from_utf8_lossy(body);
     let mut lines = text
         .lines()
@@ -207,12 +212,20 @@ fn lines(body: &[u8]) -> (Vec<Value>, bool) {
 
 /// One object for each event: `data` as JSON where it is JSON, and `event` and `id` where they are
 /// given.
-fn events(body: &[u8]) -> (Vec<Value>, bool) {
+fn events(body: &[u8]) -> (Vec<RawJson>, bool) {
+    #[derive(Default, Serialize)]
+    struct Event {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        event: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        data: Option<RawJson>,
+    }
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
     let mut items = Vec::new();
     for block in text.split("\n\n") {
-        let (mut data, mut event): (Option<String>, Map<String, Value>) = (None, Map::new());
+        let (mut data, mut event): (Option<String>, Event) = (None, Event::default());
         for line in block.lines() {
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value);
@@ -224,7 +237,8 @@ fn events(body: &[u8]) -> (Vec<Value>, bool) {
                     }
                     None => data = Some(value.to_owned()),
                 },
-                "event" | "id" => drop(event.insert(field.to_owned(), value.into())),
+                "event" => event.event = Some(value.to_owned()),
+                "id" => event.id = Some(value.to_owned()),
                 _ => {}
             }
         }
@@ -232,14 +246,16 @@ fn events(body: &[u8]) -> (Vec<Value>, bool) {
         if items.len() == STREAM_ITEMS_MAX {
             return (items, true);
         }
-        event.insert("data".to_owned(), json_or_text(&data));
-        items.push(Value::Object(event));
+        event.data = Some(json_or_text(&data));
+        items.extend(serde_json::value::to_raw_value(&event).ok());
     }
     (items, false)
 }
 
-fn json_or_text(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+/// The JSON as it is written, so that numbers keep every digit, or the text.
+fn json_or_text(text: &str) -> RawJson {
+    let json = RawValue::from_string(text.trim().to_owned());
+    json.unwrap_or_else(|_| serde_json::value::to_raw_value(text).expect("a text is always JSON"))
 }
 
 fn response_headers(headers: &HeaderMap) -> Map<String, Value> {

@@ -323,11 +323,8 @@ impl Connection for OpenApiConnection {
                 .await
                 .map_err(|failure| failure.into_upstream_error(tool))?;
             let permit = answer.permit.take();
-            answer::value(tool, &plan, answer, with_response).map(|json| ToolResponse {
-                json,
-                permit,
-                warning: None,
-            })
+            answer::value(tool, &plan, answer, with_response)
+                .map(|json| ToolResponse { permit, ..json.into() })
         })
     }
 

@@ -127,6 +127,11 @@ impl Secrets {
         }
     }
 
+    /// Returns true if a whole secret is in the text, in one of its forms.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.0.load().in_text.as_ref().is_some_and(|any| any.is_match(text))
+    }
+
     /// Takes away the beginning of a secret at the end of something that was cut there.
     pub(super) fn strip_cut(&self, bytes: &mut bytes::BytesMut) {
         if let Some(length) =

@@ -81,9 +81,16 @@ impl VisibilityMap {
         let mut namespaces: Vec<SeenNamespace> = Vec::new();
         for (at, tool) in tools.iter().enumerate().filter(|(at, _)| seen[*at] != Visibility::Hidden)
         {
-            // One upstream's tools follow each other.
+            // One upstream's tools follow each other. Those that look things up count only where it
+            // has no others.
+            let is_own = !tool.is_lookup();
             match namespaces.last_mut() {
                 Some(last) if last.name == tool.upstream => {
+                    match (is_own, !tools[last.samples[0]].is_lookup()) {
+                        (false, true) => continue,
+                        (true, false) => (last.tools, last.samples) = (0, Vec::new()),
+                        _ => {}
+                    }
                     last.tools += 1;
                     if last.samples.len() < SAMPLES {
                         last.samples.push(at);

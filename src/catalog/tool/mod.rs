@@ -288,6 +288,12 @@ impl Tool {
         }
     }
 
+    /// Returns true if it looks up resources or prompts of an MCP server, and is not one of the
+    /// server's own tools. It is found where resources or prompts are asked for.
+    pub(super) fn is_lookup(&self) -> bool {
+        self.operation == Some(Operation::Read)
+    }
+
     /// The schema of the result as it is at present: without the fields that are left out.
     pub(super) fn output(&self) -> Option<Schema> {
         self.omitted_fields.output().or_else(|| self.output_schema.clone())

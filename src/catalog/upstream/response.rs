@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     base::{memory, offload::offload_if_possible},
-    model::RawJson,
+    model::{ArtifactKind, RawJson},
 };
 
 /// Largest value that a call may ever return, in bytes of JSON; the owner may set less.
@@ -91,6 +91,12 @@ impl ToolResponse {
     pub fn parted(self) -> (RawJson, Option<MemoryPermit>) {
         (self.json, self.permit)
     }
+
+    /// Bytes of the answer, together with what was taken out of it.
+    pub fn bytes(&self) -> usize {
+        let media = self.media.iter().map(|block| block.data.len());
+        media.fold(self.json.get().len(), usize::saturating_add)
+    }
 }
 
 /// The place of a large answer, given back when dropped.
@@ -107,12 +113,29 @@ impl Drop for MemoryPermit {
     }
 }
 
+/// An image, a sound or other bytes that were taken out of an answer, so that a program gets a
+/// handle and no base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaBlock {
+    /// JSON Pointer of the object that was left in its place: what else was said of it, if
+    /// anything.
+    pub place: String,
+    /// An image, a sound or a blob.
+    pub kind: ArtifactKind,
+    /// Media type, such as `image/png`.
+    pub mime_type: String,
+    /// Base64 in the standard alphabet without white space, as far as possible as it came.
+    pub data: String,
+}
+
 /// An answer of a tool, with its place where it is a large one: hold it as long as the answer is in
 /// memory.
 #[derive(Debug)]
 pub struct ToolResponse {
     /// The answer.
     pub json: RawJson,
+    /// What was taken out of it, in the order in which it stood.
+    pub media: Vec<MediaBlock>,
     pub(in crate::catalog) permit: Option<MemoryPermit>,
     /// Warning for the caller although the call did not fail, at most 2 KiB.
     pub warning: Option<String>,
@@ -120,7 +143,7 @@ pub struct ToolResponse {
 
 impl From<RawJson> for ToolResponse {
     fn from(json: RawJson) -> Self {
-        Self { json, permit: None, warning: None }
+        Self { json, media: Vec::new(), permit: None, warning: None }
     }
 }
 

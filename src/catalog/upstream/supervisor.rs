@@ -470,30 +470,43 @@ impl UpstreamSupervisor {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(ToolResponse { json, mut permit, warning }) => {
-                if json.get().len() > LARGE_BYTES && permit.is_none() {
-                    permit = Some(self.trust.response_limits.memory_permit().await);
-                }
-                let answer = self.secrets.redact_json(json).ok_or_else(|| {
-                    let message = format!(
-                        "the response of `{}` holds a configured secret that cannot be blanked out",
-                        tool.path
-                    );
-                    UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
-                })?;
-                // Checked last: what stands in for a secret may be longer than the secret.
-                let bytes_max = self.trust.response_limits.bytes_max();
-                if answer.get().len() > bytes_max {
-                    return Err(UpstreamError::too_large(tool, bytes_max));
-                }
-                let warning = warning
-                    .map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
-                Ok(ToolResponse { json: answer, permit, warning })
-            }
+            Ok(response) => self.redacted(tool, response).await,
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
                 Err(error)
             }
+        }
+    }
+
+    /// The response without secrets, if it is within the owner's limit.
+    async fn redacted(
+        &self,
+        tool: &Tool,
+        response: ToolResponse,
+    ) -> Result<ToolResponse, UpstreamError> {
+        let ToolResponse { json, media, mut permit, warning } = response;
+        let media_bytes: usize = media.iter().map(|block| block.data.len()).sum();
+        if json.get().len().saturating_add(media_bytes) > LARGE_BYTES && permit.is_none() {
+            permit = Some(self.trust.response_limits.memory_permit().await);
+        }
+        let is_secret = media
+            .iter()
+            .any(|block| self.secrets.is_in(&block.data) || self.secrets.is_in(&block.mime_type));
+        let json = self.secrets.redact_json(json).filter(|_| !is_secret).ok_or_else(|| {
+            let message = format!(
+                "the response of `{}` holds a configured secret that cannot be blanked out",
+                tool.path
+            );
+            UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
+        })?;
+        let warning =
+            warning.map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
+        let response = ToolResponse { json, media, permit, warning };
+        // Checked last: what stands in for a secret may be longer than the secret.
+        let bytes_max = self.trust.response_limits.bytes_max();
+        match response.bytes() > bytes_max {
+            true => Err(UpstreamError::too_large(tool, bytes_max)),
+            false => Ok(response),
         }
     }
 

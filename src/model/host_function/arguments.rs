@@ -66,6 +66,8 @@ pub struct ReadArtifact {
     /// How many bytes.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub length: Option<u64>,
+    /// JSON Pointer of a string in the artifact, such as `/content`, which is read instead.
+    pub pointer: Option<String>,
 }
 
 /// Arguments of `tools.artifacts.lines`.
@@ -80,6 +82,8 @@ pub struct ArtifactLines {
     /// How many lines.
     #[schemars(range(min = 1, max = 1000))]
     pub limit: Option<u32>,
+    /// JSON Pointer of a string in the artifact, such as `/content`, whose lines are meant.
+    pub pointer: Option<String>,
 }
 
 /// Arguments of `tools.artifacts.search`.
@@ -98,6 +102,8 @@ pub struct SearchArtifact {
     pub from: Option<u64>,
     /// The byte to begin with: `nextOffset` of the answer before.
     pub offset: Option<u64>,
+    /// JSON Pointer of a string in the artifact, such as `/content`, which is searched instead.
+    pub pointer: Option<String>,
 }
 
 /// Arguments of `tools.artifacts.json`.

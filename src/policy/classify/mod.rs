@@ -16,7 +16,7 @@ pub(super) enum ClassSource {
     Owner(RuleRef),
     /// Shipped preset, by its id.
     Preset(&'static str),
-    /// HTTP method, or kind of GraphQL operation.
+    /// HTTP method, kind of GraphQL operation, or request of MCP.
     Operation,
     /// Annotations of an upstream that the owner trusts.
     Annotations,
@@ -70,7 +70,11 @@ fn classify_trusted(tool: &ToolFacts<'_>, preset: Option<&'static Preset>) -> (C
     }
     let by_name = words::worst_word(tool.name);
     let by_operation = tool.operation.map(|operation| match operation {
-        Operation::Get | Operation::Head | Operation::Options | Operation::Query => Class::Read,
+        Operation::Get
+        | Operation::Head
+        | Operation::Options
+        | Operation::Query
+        | Operation::Read => Class::Read,
         Operation::Post | Operation::Put | Operation::Patch | Operation::Mutation => Class::Write,
         Operation::Delete => Class::Destructive,
         Operation::Trace => Class::Unknown,

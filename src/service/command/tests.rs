@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    model::{ArtifactId, ErrorKind},
+    model::{ArtifactId, ErrorKind, TaskId},
     service::requests::{Execute, PolicyCaller, PolicyFiles, WaitPolicy},
 };
 
@@ -19,6 +19,7 @@ fn commands() -> Vec<Command> {
         TaskList::default().into(),
         TaskCancel { task_id: id() }.into(),
         TaskEvents { task_id: id(), after: 0, limit: None }.into(),
+        TaskMedia { task_id: TaskId::new() }.into(),
         ToolList::default().into(),
         ToolDescribe { path: id() }.into(),
         ToolTypes::default().into(),
@@ -30,7 +31,7 @@ fn commands() -> Vec<Command> {
         decision.into(),
         ArtifactList::default().into(),
         ArtifactGet { id: id() }.into(),
-        ArtifactRead { id: ArtifactId::new(), offset: 0 }.into(),
+        ArtifactRead { id: ArtifactId::new(), part: 0 }.into(),
         ArtifactRemove { id: id() }.into(),
         PolicyShow.into(),
         PolicyTools::default().into(),
@@ -58,6 +59,7 @@ fn each_role_allows_exactly_its_own_commands() {
         "task_list",
         "task_cancel",
         "task_events",
+        "task_media",
         "tool_list",
         "tool_describe",
         "tool_types",

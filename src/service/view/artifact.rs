@@ -23,15 +23,18 @@ pub struct Artifact {
     #[serde(rename = "$artifact")]
     #[schemars(with = "String")]
     pub id: ArtifactId,
-    /// Length of its text in bytes.
+    /// Length of its text in bytes; of an image, a sound or a blob, decoded.
     pub bytes: u64,
-    /// JSON or plain text.
+    /// JSON, a plain text, an image, a sound, or other bytes.
     pub kind: ArtifactKind,
+    /// Media type of an image, a sound or a blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
     /// Lines of its text.
     pub lines: u64,
-    /// SHA-256 of its text, in hex.
+    /// SHA-256 of its text, or of its decoded bytes, in hex.
     pub sha256: String,
-    /// The beginning of its text, at most 2 KiB.
+    /// The beginning of its text, at most 2 KiB; empty where it is no text.
     pub head: String,
     /// Time of expiry.
     #[schemars(with = "String")]
@@ -50,8 +53,9 @@ impl From<model::Artifact> for Artifact {
     fn from(artifact: model::Artifact) -> Self {
         Self {
             id: artifact.id,
-            bytes: artifact.bytes,
+            bytes: artifact.content_bytes(),
             kind: artifact.kind,
+            mime_type: artifact.media.map(|media| media.mime_type),
             lines: artifact.lines,
             sha256: artifact.sha256,
             head: artifact.head,

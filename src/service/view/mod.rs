@@ -30,7 +30,10 @@ pub use task::{
 };
 pub use tool::{Namespace, Tool, ToolPage, ToolRow};
 
-pub use crate::task::Latest;
+pub use crate::{
+    artifacts::{Shown as ShownBlock, ShownMedia},
+    task::Latest,
+};
 
 #[cfg(test)]
 mod tests;

@@ -145,6 +145,7 @@ fn an_artifact_has_the_keys_of_a_handle() {
         lines: 1,
         sha256: "00".into(),
         head: "{".into(),
+        media: None,
         created_at: at(),
         expires_at: at(),
     };

@@ -10,22 +10,22 @@ use super::{
     rows::{self, nanoseconds},
 };
 use crate::{
-    model::{Artifact, ArtifactId, ArtifactKind, Timestamp},
+    model::{Artifact, ArtifactId, ArtifactKind, Media, Timestamp},
     store::{
         ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened,
         ArtifactPage, ArtifactPart, SWEEP_PARTS_MAX, StoreError, Swept,
     },
 };
 
-const COLUMNS: &str =
-    "n, id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at";
+const COLUMNS: &str = "n, id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, \
+    created_at, expires_at, mime_type, media_bytes";
 /// Bytes that count against the workspace's quota.
 const USED: &str =
     "SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2";
 const OPEN: &str = "INSERT INTO artifacts
     (id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at,
-     whole)
-    SELECT ?3, ?1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?2, ?11, 0
+     mime_type, media_bytes, whole)
+    SELECT ?3, ?1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?2, ?11, ?13, ?14, 0
     WHERE ?7 <= ?12 - (
         SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2)";
 const PART: &str = "INSERT INTO artifact_parts (artifact, part, newlines_before, bytes)
@@ -96,6 +96,8 @@ async fn open(
         .bind(&artifact.head)
         .bind(nanoseconds(artifact.expires_at))
         .bind(signed(bytes_max))
+        .bind(artifact.media.as_ref().map(|media| media.mime_type.as_str()))
+        .bind(artifact.media.as_ref().map(|media| signed(media.bytes)))
         .execute(&mut *connection)
         .await?;
     if done.rows_affected() > 0 {
@@ -258,5 +260,15 @@ fn artifact(row: &SqliteRow) -> Result<Artifact, sqlx::Error> {
         head: row.try_get(9)?,
         created_at: rows::moment(row.try_get(10)?)?,
         expires_at: rows::moment(row.try_get(11)?)?,
+        media: media(row)?,
     })
+}
+
+fn media(row: &SqliteRow) -> Result<Option<Media>, sqlx::Error> {
+    let (mime_type, bytes) =
+        (row.try_get::<Option<String>, _>(12)?, row.try_get::<Option<i64>, _>(13)?);
+    mime_type
+        .zip(bytes)
+        .map(|(mime_type, bytes)| Ok(Media { mime_type, bytes: rows::unsigned(bytes)? }))
+        .transpose()
 }

@@ -165,6 +165,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         (2, "policy", include_str!("migrations/0002_policy.sql")),
         (3, "artifacts", include_str!("migrations/0003_artifacts.sql")),
         (4, "principals", include_str!("migrations/0004_principals.sql")),
+        (5, "media", include_str!("migrations/0005_media.sql")),
     ];
     let migrations = migrations
         .into_iter()

@@ -98,12 +98,12 @@ pub(in crate::task) enum CallEvent {
     Started,
     /// The upstream responded, and the response is within the task's budget.
     Responded {
-        /// True if it is too large for a program.
-        is_large: bool,
+        /// True if it is too large for a program, or holds images, sounds or blobs.
+        is_stored: bool,
     },
     /// The upstream failed, and the call certainly had no effect.
     NoEffect(Rejected),
-    /// The large response is stored as an artifact.
+    /// What the program gets handles for is stored.
     Stored,
     /// The awaited action failed, or says that the call must not go on.
     Rejected(Rejected),
@@ -160,7 +160,7 @@ pub(in crate::task) enum CallAction {
     RecordStart(Option<ApprovalId>, Option<CallDecision>),
     /// Send it, within this budget: `Responded`, `NoEffect`.
     Dispatch(Budget),
-    /// Store the response as an artifact: `Stored`.
+    /// Store the response, or the images, sounds and blobs in it, as artifacts: `Stored`.
     StoreResponse,
     /// End: record the success and answer the program.
     Complete,

@@ -172,10 +172,10 @@ impl CallState {
                 let budget = self.decided.as_ref().map_or_else(Budget::default, |d| d.budget);
                 self.on(Phase::Dispatching, CallAction::Dispatch(budget))
             }
-            (Phase::Dispatching, Event::Responded { is_large: true }) => {
+            (Phase::Dispatching, Event::Responded { is_stored: true }) => {
                 self.on(Phase::Storing, CallAction::StoreResponse)
             }
-            (Phase::Dispatching, Event::Responded { is_large: false })
+            (Phase::Dispatching, Event::Responded { is_stored: false })
             | (Phase::Storing, Event::Stored) => (self, vec![CallAction::Complete]),
             (Phase::Dispatching, Event::NoEffect(rejected)) => self.had_no_effect(rejected),
             (phase, _) => {

@@ -3,6 +3,8 @@
 //! Decides nothing. It holds the call itself, which the machine never sees: the tool, the
 //! arguments, the approval's row, permits and the response.
 
+mod response;
+
 use std::{
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -10,7 +12,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -25,7 +27,7 @@ use super::{
     },
 };
 use crate::{
-    artifacts::{self, Expanded, Origin, RESPONSE_BYTES_MAX},
+    artifacts::{self, Expanded, RESPONSE_BYTES_MAX},
     base::integers::may_be_unsafe,
     catalog::{Tool, ToolResponse, Visibility},
     model::{
@@ -456,11 +458,14 @@ impl<'a> CallPipeline<'a> {
             Arguments::WithArtifacts(args) => {
                 let (context, tool) = (self.context, self.tool()?);
                 let failed = |error| artifact_failure(&tool.path, error);
+                let takes_file = |args: &Value, pointer: &str| {
+                    context.services.catalog.takes_file(tool, args, pointer)
+                };
                 let expanding = async {
                     let (artifacts, task) = (&context.services.artifacts, &context.task);
                     let workspace = &task.principal.workspace_id;
                     let Expanded { args, permits } = artifacts
-                        .expanded(task.id, workspace, &tool.path, args)
+                        .expanded(task.id, workspace, &tool.path, args, takes_file)
                         .await
                         .map_err(failed)?;
                     Ok(Expanded { args: context.check_value(tool, args).await?, permits })
@@ -509,37 +514,17 @@ impl<'a> CallPipeline<'a> {
             Some(Err(error)) => return Err(upstream_failure(&error).into()),
             Some(Ok(response)) => response,
         };
-        let bytes = response.json.get().len();
-        context.budget.count_response(budget, bytes)?;
-        let workspace = &context.task.principal.workspace_id;
-        context.services.catalog.learn(&tool, workspace, &response.json);
+        context.budget.count_response(budget, response.bytes())?;
         if let Some(warning) = response.warning.take() {
             context.warn(warning);
         }
+        let has_media = !response.media.is_empty();
+        let is_stored = has_media || response.json.get().len() > RESPONSE_BYTES_MAX;
+        if !has_media {
+            self.learn(&tool, &response.json);
+        }
         self.response = Some(response);
-        Ok(CallEvent::Responded { is_large: bytes > RESPONSE_BYTES_MAX })
-    }
-
-    /// Stores a response that is too large for the program, which gets a handle.
-    async fn store_response(&mut self) -> Performed {
-        let (context, artifacts) = (self.context, &self.context.services.artifacts);
-        let path = self.tool()?.path.clone();
-        let origin = Origin {
-            workspace_id: &context.task.principal.workspace_id,
-            task_id: context.task.id,
-            tool: &path,
-        };
-        let response = self.response.take();
-        let response =
-            response.ok_or_else(|| CallRejection::in_doubt("the response is not known"))?;
-        // The memory permit is held until it is written.
-        let (json, _permit) = response.parted();
-        let failed = |error| artifact_failure(&path, error);
-        let draft = context.unless_dropped(artifacts.draft(origin, json)).await?.map_err(failed)?;
-        let written = context.unless_dropped(artifacts.write(&draft)).await;
-        written.inspect_err(|_| artifacts.discard(&draft))?.map_err(failed)?;
-        self.artifact = Some(draft.artifact);
-        Ok(CallEvent::Stored)
+        Ok(CallEvent::Responded { is_stored })
     }
 
     fn complete(&mut self) {
@@ -597,3 +582,6 @@ fn with_artifacts(args: &str, tool: &Tool) -> Result<Arguments, CallFailure> {
         failure(ARGUMENT_ERROR, ErrorCode::InvalidToolArguments.as_str(), &tool.path, &message)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! Pure. Both forms say the same, because some clients show the model only one of them. The one
 //! place that knows the caps.
 
-use std::{fmt::Write as _, io};
+use std::{borrow::Cow, fmt::Write as _, io};
 
 use rmcp::model::{CallToolResult, ContentBlock};
 use schemars::JsonSchema;
@@ -12,10 +12,13 @@ use serde_json::Value;
 
 use crate::{
     base::text::clip,
-    model::{ErrorKind, LogLevel, Logs, TaskError, TaskStatus},
+    model::{
+        ArtifactKind, ErrorKind, LogLevel, Logs, Showable, TaskError, TaskStatus, inline_media,
+        showables,
+    },
     service::{
         ServiceError,
-        view::{ResultPage, TaskOutcome, TaskPage, TaskRecord},
+        view::{ResultPage, ShownBlock, TaskOutcome, TaskPage, TaskRecord},
     },
 };
 
@@ -47,25 +50,40 @@ pub(super) struct Structured<T> {
 }
 
 /// The answer of `execute`: how the task ended, or stands. `head` is the beginning of a result that
-/// is too large to be in it.
-pub(super) fn outcome(task: &TaskOutcome, head: Option<&ResultPage>) -> CallToolResult {
-    task_answer(task, task, head)
+/// is too large to be in it; `media` are the images and sounds in the result, which follow the text
+/// as blocks of their own.
+pub(super) fn outcome(
+    task: &TaskOutcome,
+    head: Option<&ResultPage>,
+    media: Vec<ShownBlock>,
+) -> CallToolResult {
+    task_answer(task, task, head, media)
 }
 
 /// The answer of `task_get`: the whole record.
-pub(super) fn record(record: &TaskRecord, head: Option<&ResultPage>) -> CallToolResult {
-    task_answer(record, &record.outcome, head)
+pub(super) fn record(
+    record: &TaskRecord,
+    head: Option<&ResultPage>,
+    media: Vec<ShownBlock>,
+) -> CallToolResult {
+    task_answer(record, &record.outcome, head, media)
 }
 
 fn task_answer(
     view: &impl Serialize,
     task: &TaskOutcome,
     head: Option<&ResultPage>,
+    media: Vec<ShownBlock>,
 ) -> CallToolResult {
     let status = task.status;
     let next = (!status.is_terminal()).then(|| next(task));
     let is_error = status.is_terminal() && status != TaskStatus::Completed;
-    finish(text(task, head), &Structured { view, next }, is_error)
+    let mut answer = finish(text(task, head), &Structured { view, next }, is_error);
+    answer.content.extend(media.into_iter().map(|block| match block.kind {
+        ArtifactKind::Audio => ContentBlock::audio(block.data, block.mime_type),
+        _ => ContentBlock::image(block.data, block.mime_type),
+    }));
+    answer
 }
 
 /// The answer of `task_cancel`: that the task ended as `cancelled` was requested, so it is no
@@ -145,7 +163,8 @@ fn text(task: &TaskOutcome, head: Option<&ResultPage>) -> String {
         let preview = Preview::of_text(&page.text, room);
         fence(&mut text, preview, page.total_bytes.saturating_sub(page.text.len() as u64));
     } else if task.status == TaskStatus::Completed {
-        missing = fence(&mut text, Preview::of_value(&task.result, room), 0);
+        let shown = without_base64(&task.result);
+        missing = fence(&mut text, Preview::of_value(&shown, room), 0);
     }
     if missing > 0 {
         let _ = write!(
@@ -156,6 +175,30 @@ fn text(task: &TaskOutcome, head: Option<&ResultPage>) -> String {
     }
     text.push_str(&tail);
     text
+}
+
+/// The value as it stands in a text: an image or a sound, which may follow as a block of its own,
+/// without its base64, which nobody can read.
+fn without_base64(value: &Value) -> Cow<'_, Value> {
+    let is_inline = |showable: &Showable<'_>| matches!(showable, Showable::Inline { .. });
+    if !showables(value).iter().any(is_inline) {
+        return Cow::Borrowed(value);
+    }
+    let mut value = value.clone();
+    take_base64(&mut value);
+    Cow::Owned(value)
+}
+
+fn take_base64(value: &mut Value) {
+    if let Some((_, base64)) = inline_media(value) {
+        value["base64"] = format!("({} characters of base64)", base64.len()).into();
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(take_base64),
+        Value::Object(members) => members.values_mut().for_each(take_base64),
+        _ => {}
+    }
 }
 
 /// Writes the result in its fence; `unseen` characters follow the preview's source. Returns how

@@ -54,7 +54,8 @@ Work like this:
 2. Call by the hint: `await tools.<upstream>.<group>.<operation>({ … })`, or \
     `tools[path](args)`. None or one object as argument.
 3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only \
-    what you need. An answer over 8 MiB is a handle for `tools.artifacts.read`.
+    what you need. An answer over 8 MiB is a handle for `tools.artifacts.read`, so is an \
+    image: return it to see it.
 
 A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be \
     caught. Errors name the line of your source.

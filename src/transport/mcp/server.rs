@@ -28,11 +28,11 @@ use super::{
     unserved::{self, Unserved},
 };
 use crate::{
-    model::{ErrorCode, ErrorKind, JsonObject, Principal},
+    model::{ErrorCode, ErrorKind, JsonObject, Principal, showables},
     service::{
         Execute, Execution, NamespaceList, Service, ServiceError, TaskCancel, TaskGet, TaskList,
-        WaitPolicy,
-        view::{Namespace, Progress, ResultPage, TaskOutcome},
+        TaskMedia, WaitPolicy,
+        view::{Namespace, Progress, ResultPage, ShownBlock, ShownMedia, TaskOutcome},
     },
     transport::{
         auth,
@@ -264,7 +264,27 @@ impl Mcp {
             }
         };
         let head = self.head(who, &record.outcome).await;
-        Ok(answer::outcome(&record.outcome, head.as_ref()))
+        let mut outcome = record.outcome;
+        let media = self.media(who, &mut outcome).await;
+        Ok(answer::outcome(&outcome, head.as_ref(), media))
+    }
+
+    /// The images and sounds in a result. What cannot be among them is told as a warning.
+    async fn media(&self, who: &Principal, task: &mut TaskOutcome) -> Vec<ShownBlock> {
+        if showables(&task.result).is_empty() {
+            return Vec::new();
+        }
+        match self.shared.service.call(who, TaskMedia { task_id: task.task_id }).await {
+            Ok(ShownMedia { blocks, left_out }) => {
+                let told = left_out.iter().map(|what| format!("not shown: {what}"));
+                task.warnings.extend(told);
+                blocks
+            }
+            Err(error) => {
+                task.warnings.push(format!("images and sounds are not shown: {error}"));
+                Vec::new()
+            }
+        }
     }
 
     /// Stops the task of a client that has gone, unless it is the server that stops. The answer
@@ -298,9 +318,10 @@ impl Mcp {
         given: Option<JsonObject>,
     ) -> Result<CallToolResult, ServiceError> {
         let request: TaskGet = self.arguments("task_get", given)?;
-        let record = self.shared.service.call(who, request).await?;
+        let mut record = self.shared.service.call(who, request).await?;
         let head = self.head(who, &record.outcome).await;
-        Ok(answer::record(&record, head.as_ref()))
+        let media = self.media(who, &mut record.outcome).await;
+        Ok(answer::record(&record, head.as_ref(), media))
     }
 
     async fn task_list(

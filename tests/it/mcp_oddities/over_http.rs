@@ -247,3 +247,45 @@ async fn a_session_that_the_server_forgot_is_begun_anew() {
     server.stop().await;
     task.abort();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_the_old_transport_is_named() {
+    use axum::routing::{any, get};
+    install_crypto();
+    let stream = |first: &'static str| {
+        move || async move {
+            let begun = futures::stream::iter([Ok::<_, std::io::Error>(first)]);
+            let body = futures::StreamExt::chain(begun, futures::stream::pending());
+            ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body))
+        }
+    };
+    let old = "event: endpoint\ndata: /messages?sessionId=1\n\n";
+    let refuse = |status: StatusCode| move || async move { status };
+    let router = Router::new()
+        .route("/missing", get(stream(old)).post(refuse(StatusCode::NOT_FOUND)))
+        .route("/method", get(stream(old)))
+        .route("/bad", get(stream(old)).post(|| async { (StatusCode::BAD_REQUEST, "no session") }))
+        .route(
+            "/other",
+            get(stream("event: message\ndata: {}\n\n")).post(refuse(StatusCode::NOT_FOUND)),
+        )
+        .route("/silent", get(stream(": open\n\n")).post(refuse(StatusCode::NOT_FOUND)))
+        .route("/nothing", any(refuse(StatusCode::NOT_FOUND)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let names = ["missing", "method", "bad", "other", "silent", "nothing"];
+    let server = TestServer::with(&tables(&url, &names)).await;
+    for (at, name) in names.into_iter().enumerate() {
+        let message = crate::support::server::eventually("it failed", async || {
+            let (_, health) = server.owner(reqwest::Method::GET, "/healthz").await;
+            let all = health["upstreams"].as_array().expect("a list").clone();
+            let status = all.into_iter().find(|status| status["name"] == name)?;
+            status["message"].as_str().map(str::to_owned)
+        })
+        .await;
+        let is_named = message.contains("speaks only HTTP+SSE") && message.contains("mcp-remote");
+        assert_eq!(is_named, at < 3, "{name}: {message}");
+    }
+    task.abort();
+}

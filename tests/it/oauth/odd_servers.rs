@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{call, log_in, oauth, start, upstream, vault};
 use crate::support::{
-    authority::{Answers, Authority, Instead, Ledger},
-    upstream::PATIENCE,
+    authority::{Answers, Authority, Instead, Ledger, Refusal},
+    upstream::{PATIENCE, body, error},
 };
 
 const RESOURCE: &str = "/.well-known/oauth-protected-resource/mcp";
@@ -179,5 +179,63 @@ async fn a_client_that_is_refused_does_not_ask_again_for_every_call() {
     }
     assert!(began.elapsed() < PATIENCE);
     assert_eq!(authority.ledger().times("client_credentials"), 2);
+    catalog.shutdown().await;
+}
+
+/// Refusals within a success, as bodies and as events.
+fn refusals() -> [(&'static str, Refusal); 4] {
+    [
+        ("a code", |request| error(request, -32001, "Unauthorized")),
+        ("words", |request| error(request, -32000, "the access token expired at 12:00")),
+        ("details", |request| {
+            let error = json!({"code": -32000, "message": "refused", "data": {"status": 401}});
+            body(json!({"jsonrpc": "2.0", "id": request["id"], "error": error}).to_string())
+        }),
+        ("an event", |request| {
+            let error = json!({"code": -32001, "message": "invalid_token"});
+            let message = json!({"jsonrpc": "2.0", "id": request["id"], "error": error});
+            let events = format!("event: message\ndata: {message}\n\n");
+            ([(header::CONTENT_TYPE, "text/event-stream")], events).into_response()
+        }),
+    ]
+}
+
+#[tokio::test]
+async fn a_refusal_within_a_success_renews_the_token_or_names_the_login() {
+    for (what, refusal) in refusals() {
+        let ledger = Ledger { refusal: Some(refusal), ..Ledger::default() };
+        let authority = Authority::start(ledger).await;
+        let folder = tempfile::tempdir().unwrap();
+        authority.ledger().refusal = None;
+        log_in(&authority, &folder).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        authority.ledger().refusal = Some(refusal);
+        let catalog = start(upstream(&authority, &folder, oauth(&authority))).await;
+        assert_eq!(call(&catalog).await, Ok(json!("called with Bearer [redacted]")), "{what}");
+        authority.ledger().withdraw_access();
+        assert_eq!(call(&catalog).await, Ok(json!("called with Bearer [redacted]")), "{what}");
+        assert_eq!(authority.ledger().times("refresh_token"), 1, "{what}");
+
+        authority.ledger().withdraw_all();
+        let error = call(&catalog).await.unwrap_err();
+        assert!(error.message.contains("airlock upstreams login notes"), "{what}: {error:?}");
+        catalog.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_a_tool_is_no_refusal_whatever_it_says() {
+    let refusal: Refusal = |request| match request["method"].as_str() {
+        Some("tools/call") => error(request, -32603, "Unauthorized: the forge refused its key"),
+        _ => error(request, -32601, "no such method"),
+    };
+    let authority = Authority::start(Ledger::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    log_in(&authority, &folder).await.unwrap();
+    let catalog = start(upstream(&authority, &folder, oauth(&authority))).await;
+    authority.ledger().refusal = Some(refusal);
+    authority.ledger().withdraw_access();
+    let error = call(&catalog).await.unwrap_err();
+    assert!(error.message.contains("the forge refused its key"), "{error:?}");
+    assert_eq!(authority.ledger().times("refresh_token"), 0, "it may have had an effect");
     catalog.shutdown().await;
 }

@@ -2,7 +2,7 @@
 //! moment.
 
 use airlock::{
-    model::{Artifact, ArtifactId, ArtifactKind, TaskId, Timestamp},
+    model::{Artifact, ArtifactId, ArtifactKind, Media, TaskId, Timestamp},
     store::{
         ARTIFACT_PART_BYTES, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPart,
         SWEEP_PARTS_MAX, StoreError, Swept,
@@ -37,6 +37,7 @@ fn artifact(bytes: u64) -> Artifact {
         lines: 1,
         sha256: "ab".repeat(32),
         head: "x\u{0}ü".into(),
+        media: Some(Media { mime_type: "image/png".into(), bytes: 7 }),
         created_at: moment(),
         expires_at: later(60),
     }

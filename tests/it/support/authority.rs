@@ -26,6 +26,8 @@ use super::upstream::{error, install_crypto, one_tool, result};
 type Fields = BTreeMap<String, String>;
 /// Status, type and body of a token answer, given the type of the grant and the usual answer.
 pub(crate) type Answers = fn(&str, Value) -> (u16, &'static str, String);
+/// Another answer to a message with a token that is refused.
+pub(crate) type Refusal = fn(&Value) -> Response;
 /// Another answer to a request, by its method and path, or none.
 pub(crate) type Instead = fn(&str, &str) -> Option<Response>;
 
@@ -46,6 +48,8 @@ pub(crate) struct Ledger {
     pub(crate) without_challenge: bool,
     /// What is said in place of the answer to this request, by its method and path.
     pub(crate) instead: Option<Instead>,
+    /// How its MCP server refuses a token, if not with 401.
+    pub(crate) refusal: Option<Refusal>,
     /// What becomes of a token answer.
     pub(crate) answers: Option<Answers>,
     /// What was asked of `/token`, in order.
@@ -273,10 +277,14 @@ async fn mcp(State(office): State<Office>, headers: HeaderMap, body: String) -> 
         shown.strip_prefix("Bearer ").is_some_and(|token| ledger.access.contains(token))
             && !ledger.refuses_all
     };
-    if !is_known {
-        return challenge(State(office)).await;
-    }
     let request: Value = serde_json::from_str(&body).unwrap();
+    if !is_known {
+        let refusal = office.ledger.lock().refusal;
+        return match refusal {
+            Some(refusal) => refusal(&request),
+            None => challenge(State(office)).await,
+        };
+    }
     let info = json!({
         "protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
         "serverInfo": {"name": "notes", "version": "1"}

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::media;
 use crate::base::{json::members::present_members, text::cut};
 
 /// Oddities of one result that are told.
@@ -13,6 +14,14 @@ const TYPE_BYTES_MAX: usize = 60;
 pub(super) fn text(block: &RawValue) -> Option<&RawValue> {
     let [kind, text] = present_members(block.get(), ["type", "text"]).ok()?;
     text.filter(|_| kind.is_some_and(|kind| kind.get() == "\"text\""))
+}
+
+/// Returns true for a block of a kind that the protocol knows and that is no text.
+pub(super) fn is_more_than_text(block: &RawValue) -> bool {
+    let Ok([Some(kind)]) = present_members(block.get(), ["type"]) else { return false };
+    ["image", "audio", "resource", "resource_link"].iter().any(|known| {
+        kind.get().strip_prefix('"').and_then(|kind| kind.strip_suffix('"')) == Some(*known)
+    })
 }
 
 /// What the protocol does not know of these blocks, in words; at most a few.
@@ -38,11 +47,14 @@ fn oddity(block: &RawValue) -> Option<String> {
     };
     let is =
         |raw: Option<&RawValue>, first: char| raw.is_some_and(|raw| raw.get().starts_with(first));
-    let wanted: &[(&str, bool)] = match kind.as_str() {
-        "text" => &[("text", is(text, '"'))],
-        "image" | "audio" => &[("data", is(data, '"')), ("mimeType", is(media_type, '"'))],
-        "resource" => &[("resource", is(resource, '{'))],
-        "resource_link" => &[("uri", is(uri, '"')), ("name", is(name, '"'))],
+    let wanted = match kind.as_str() {
+        "text" => vec![("text", is(text, '"'))],
+        "image" | "audio" => vec![
+            ("data", data.is_some_and(media::is_base64)),
+            ("mimeType", media_type.is_some_and(media::is_media_type)),
+        ],
+        "resource" => vec![("resource", is(resource, '{'))],
+        "resource_link" => vec![("uri", is(uri, '"')), ("name", is(name, '"'))],
         other => return Some(format!("has the unknown type `{}`", cut(other, TYPE_BYTES_MAX))),
     };
     if let Some((member, _)) = wanted.iter().find(|(_, is_there)| !is_there) {

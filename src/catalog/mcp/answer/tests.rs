@@ -85,13 +85,69 @@ fn numbers_keep_every_digit() {
 fn several_blocks_come_as_they_are() {
     let blocks = json!([
         {"type": "text", "text": "a", "extra": 1},
-        {"type": "image", "data": "AA==", "mimeType": "image/png"},
         {"type": "resource_link", "uri": "ui://v", "name": "v"},
         {"type": "resource", "resource": {"uri": "ui://v", "text": "x"}},
         {"type": "text", "text": "b", "annotations": {"audience": ["user", "assistant"]}}
     ]);
     assert_eq!(unwrapped(&json!({"content": blocks})), Ok(blocks));
     assert_eq!(unwrapped(&json!({"content": []})), Ok(json!([])));
+}
+
+#[test]
+fn images_sounds_and_blobs_are_taken_out_and_their_places_are_known() {
+    let result = json!({"content": [
+        {"type": "text", "text": "a"},
+        {"type": "image", "data": "AA==", "mimeType": "image/png", "_meta": {"n": 1}},
+        {"type": "resource", "resource": {"uri": "f:1", "mimeType": "audio/ogg", "blob": "Qk\nI-"}},
+        {"type": "resource", "resource": {"uri": "f:2", "blob": "Q0M"}},
+    ]});
+    let answer = response(&result.to_string()).unwrap();
+    assert_eq!(answer.warning, None);
+    assert_eq!(
+        serde_json::from_str::<Json>(answer.json.get()).unwrap(),
+        json!([
+            {"type": "text", "text": "a"}, {"_meta": {"n": 1}},
+            {"type": "resource", "resource": {"uri": "f:1", "mimeType": "audio/ogg", "blob": {}}},
+            {"type": "resource", "resource": {"uri": "f:2", "blob": {}}},
+        ])
+    );
+    let taken: Vec<_> = answer
+        .media
+        .iter()
+        .map(|block| (&*block.place, block.kind.as_str(), &*block.mime_type, &*block.data))
+        .collect();
+    assert_eq!(
+        taken,
+        [
+            ("/1", "image", "image/png", "AA=="),
+            ("/2/resource/blob", "audio", "audio/ogg", "QkI+"),
+            ("/3/resource/blob", "blob", "application/octet-stream", "Q0M"),
+        ]
+    );
+}
+
+#[test]
+fn content_beside_structured_content_is_kept_where_it_is_no_text() {
+    let image = json!({"type": "image", "data": "AA==", "mimeType": "image/png"});
+    let link = json!({"type": "resource_link", "uri": "f:1", "name": "f"});
+    let result = |structured: Json| {
+        let text = json!({"type": "text", "text": "copy"});
+        json!({"structuredContent": structured, "content": [text, image, link]}).to_string()
+    };
+    for (structured, json) in [
+        (json!({}), json!({"$content": [{}, link]})),
+        (json!({"n": 1}), json!({"n": 1, "$content": [{}, link]})),
+    ] {
+        let answer = response(&result(structured)).unwrap();
+        assert_eq!(serde_json::from_str::<Json>(answer.json.get()).unwrap(), json);
+        assert_eq!((answer.media.len(), &*answer.media[0].place), (1, "/$content/0"));
+        assert_eq!(answer.warning, None);
+    }
+    for structured in [json!([1]), json!({"$content": 1})] {
+        let answer = response(&result(structured.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Json>(answer.json.get()).unwrap(), structured);
+        assert!(answer.warning.is_some_and(|warning| warning.contains("2 blocks")));
+    }
 }
 
 #[test]
@@ -115,8 +171,13 @@ fn what_the_protocol_does_not_know_comes_as_it_is_with_a_warning() {
         (r#"{"content":[{"text":"a"}]}"#, r#"[{"text":"a"}]"#, "no `type`"),
         (
             r#"{"content":[{"type":"image","data":"QQ=="},{"type":"text","text":"41"}]}"#,
-            r#"[{"type":"image","data":"QQ=="},{"type":"text","text":"41"}]"#,
+            r#"[{},{"type":"text","text":"41"}]"#,
             "`mimeType`",
+        ),
+        (
+            r#"{"content":[{"type":"audio","data":"Q.","mimeType":"audio/wav"},41]}"#,
+            r#"[{"type":"audio","data":"Q.","mimeType":"audio/wav"},41]"#,
+            "no proper `data`",
         ),
         (
             r#"{"content":[{"type":"text","text":"41"},{"type":"resource_link","uri":"ui://v"}]}"#,

@@ -25,6 +25,12 @@ pub(super) fn tidied(result: &str) -> Option<String> {
         let changes = member(tools, "listChanged").is_some_and(|changes| changes.get() == "true");
         kept["capabilities"]["tools"] = json!({ "listChanged": changes });
     }
+    for name in ["resources", "prompts"] {
+        let offered = capabilities.and_then(|all| member(all, name));
+        if offered.is_some_and(|offered| offered.get() != "false") {
+            kept["capabilities"][name] = json!({});
+        }
+    }
     Some(kept.to_string())
 }
 

@@ -201,7 +201,7 @@ impl World {
             }
             "expand" => CallEvent::Expanded,
             "start" => CallEvent::Started,
-            "dispatch" => CallEvent::Responded { is_large: n.is_multiple_of(2) },
+            "dispatch" => CallEvent::Responded { is_stored: n.is_multiple_of(2) },
             "store" => CallEvent::Stored,
             other => panic!("{other}"),
         }

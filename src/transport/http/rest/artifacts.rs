@@ -41,29 +41,27 @@ async fn remove(State(service): Api, Extension(owner): By, Path(id): Path<String
     Ok(Json(service.call(&owner.principal, ArtifactRemove { id }).await?).into_response())
 }
 
-/// The text as it is, a part at a time, so that a slow reader holds one part. Where the artifact is
-/// removed meanwhile the response breaks off, which the reader sees by its announced length.
+/// The text, or the bytes, as they are, a part at a time, so that a slow reader holds one part.
+/// Where the artifact is removed meanwhile the response breaks off, which the reader sees by its
+/// announced length.
 async fn content(State(service): Api, Extension(owner): By, Path(id): Path<String>) -> Answer {
     let artifact = service.call(&owner.principal, ArtifactGet { id }).await?;
-    let kind = match artifact.kind {
-        ArtifactKind::Json => "application/json",
-        ArtifactKind::Text => "text/plain; charset=utf-8",
+    let kind = match (artifact.kind, artifact.mime_type) {
+        (_, Some(mime_type)) => mime_type,
+        (ArtifactKind::Json, None) => "application/json".to_owned(),
+        (_, None) => "text/plain; charset=utf-8".to_owned(),
     };
     let (id, length) = (artifact.id, artifact.bytes);
     let start = (service, owner.principal, 0);
-    let parts = futures::stream::try_unfold(start, move |(service, who, offset)| async move {
-        if offset >= length {
-            return Ok(None);
-        }
-        let part = service.call(&who, ArtifactRead { id, offset }).await;
-        let bytes = part.map_err(|error| std::io::Error::other(error.to_string()))?;
-        let next = offset + bytes.len() as u64;
+    let parts = futures::stream::try_unfold(start, move |(service, who, part)| async move {
+        let bytes = service.call(&who, ArtifactRead { id, part }).await;
+        let bytes = bytes.map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok::<_, std::io::Error>(
-            (!bytes.is_empty()).then(|| (Bytes::from(bytes), (service, who, next))),
+            (!bytes.is_empty()).then(|| (Bytes::from(bytes), (service, who, part + 1))),
         )
     });
     let headers = [
-        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_TYPE, kind),
         (header::CONTENT_LENGTH, length.to_string()),
         // An upstream wrote it: never shown as a page of this server's own.
         (header::CONTENT_DISPOSITION, "attachment".to_owned()),

@@ -77,7 +77,7 @@ fn text_of(result: &CallToolResult) -> &str {
 
 #[test]
 fn the_text_of_two_is_the_contracts() {
-    assert_snapshot!(text_of(&outcome(&completed(&json!(2)), None)), @r"
+    assert_snapshot!(text_of(&outcome(&completed(&json!(2)), None, vec![])), @r"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
     status: completed
     runtimeId: local-v8
@@ -91,7 +91,7 @@ fn the_text_of_two_is_the_contracts() {
 
 #[test]
 fn an_object_keeps_its_order_and_is_indented() {
-    let text = outcome(&completed(&json!({"z": [1, {}], "a": null})), None);
+    let text = outcome(&completed(&json!({"z": [1, {}], "a": null})), None, vec![]);
     assert_snapshot!(text_of(&text).split_once("\n\n").unwrap().1, @r#"
     ```json
     {
@@ -107,7 +107,7 @@ fn an_object_keeps_its_order_and_is_indented() {
 
 #[test]
 fn a_failure_says_where_and_what_to_do() {
-    let answer = outcome(&failed(), None);
+    let answer = outcome(&failed(), None, vec![]);
     assert_eq!(answer.is_error, Some(true));
     assert_snapshot!(text_of(&answer), @r"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
@@ -137,7 +137,7 @@ fn a_failure_says_where_and_what_to_do() {
 
 #[test]
 fn a_failures_structure_stands_alone() {
-    let answer = outcome(&failed(), None);
+    let answer = outcome(&failed(), None, vec![]);
     assert_json_snapshot!(answer.structured_content, @r#"
     {
       "taskId": "task_01890a5d-ac96-774b-bcce-b302099a8057",
@@ -187,10 +187,10 @@ fn a_failures_structure_stands_alone() {
 fn a_task_that_goes_on_is_no_error_and_says_how_to_wait() {
     for status in [TaskStatus::Queued, TaskStatus::Running, TaskStatus::AwaitingApproval] {
         let task = outcome_of(&task_of(status, None));
-        assert_eq!(outcome(&task, None).is_error, Some(false), "{status}");
+        assert_eq!(outcome(&task, None, vec![]).is_error, Some(false), "{status}");
     }
     let task = outcome_of(&task_of(TaskStatus::Running, None));
-    assert_snapshot!(text_of(&outcome(&task, None)), @r#"
+    assert_snapshot!(text_of(&outcome(&task, None, vec![])), @r#"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
     status: running
     runtimeId: local-v8
@@ -205,7 +205,7 @@ fn the_text_never_passes_its_cap_whatever_is_in_it() {
     let lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
     worst.logs = Some(Logs { lines, ..Logs::default() });
     worst.warnings = vec!["w".repeat(10_000)];
-    let answer = outcome(&worst, None);
+    let answer = outcome(&worst, None, vec![]);
     let text = text_of(&answer);
     assert!(text.chars().count() <= TEXT_CHARS_MAX, "{}", text.chars().count());
     assert!(text.contains("[result preview truncated "));
@@ -222,7 +222,7 @@ fn the_text_never_passes_its_cap_whatever_is_in_it() {
     error.hint = Some("h".repeat(50_000));
     let lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
     worst.logs = Some(Logs { lines, ..Logs::default() });
-    let answer = outcome(&worst, None);
+    let answer = outcome(&worst, None, vec![]);
     // The smallest client cuts the text of an error at about 11 000 characters.
     assert!(text_of(&answer).chars().count() <= 11_000, "{}", text_of(&answer).chars().count());
 }
@@ -231,7 +231,7 @@ fn the_text_never_passes_its_cap_whatever_is_in_it() {
 fn what_is_cut_and_what_is_shown_make_the_whole() {
     for length in [29_500, 29_900, 30_000, 100_000] {
         let value = json!("x".repeat(length));
-        let answer = outcome(&completed(&value), None);
+        let answer = outcome(&completed(&value), None, vec![]);
         let text = text_of(&answer);
         let shown = text.lines().find(|line| line.starts_with('"')).unwrap().len();
         let missing = text
@@ -246,7 +246,7 @@ fn what_is_cut_and_what_is_shown_make_the_whole() {
 fn a_result_nested_too_deep_is_given_as_text_with_a_warning() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     let task = with_raw(RawValue::from_string(deep.clone()).unwrap());
-    let structured = outcome(&task, None).structured_content.unwrap();
+    let structured = outcome(&task, None, vec![]).structured_content.unwrap();
     assert_eq!(structured["result"], deep);
     assert!(structured["warnings"][0].as_str().unwrap().contains("128 levels"));
 }
@@ -255,7 +255,7 @@ fn a_result_nested_too_deep_is_given_as_text_with_a_warning() {
 fn a_result_that_cannot_be_read_is_given_as_text_with_the_reason() {
     let half = r#""\ud83d""#.to_owned();
     let task = with_raw(RawValue::from_string(half.clone()).unwrap());
-    let structured = outcome(&task, None).structured_content.unwrap();
+    let structured = outcome(&task, None, vec![]).structured_content.unwrap();
     assert_eq!(structured["result"], half);
     let warning = structured["warnings"][0].as_str().unwrap();
     assert!(!warning.contains("nested") && warning.contains("hex escape"), "{warning}");
