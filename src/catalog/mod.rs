@@ -99,6 +99,8 @@ pub struct Catalog {
     tasks: TaskTracker,
     /// Queries that run at once, of all callers.
     query_slots: Arc<Semaphore>,
+    /// What `tools.discover` says where no upstreams are configured.
+    empty_note: String,
 }
 
 /// Upstreams that are configured no more, which end.
@@ -137,6 +139,7 @@ impl Catalog {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             query_slots: discovery::limiter::query_slots(),
+            empty_note: String::new(),
         };
         let (registry, stop) = (catalog.registry.clone(), catalog.stop.clone());
         catalog.tasks.spawn(registry.clone().rebuild_loop(stop));
@@ -228,6 +231,11 @@ impl Catalog {
                 supervisor.run(&tasks);
             });
         }
+    }
+
+    /// Sets what `tools.discover` says where no upstreams are configured.
+    pub fn set_empty_note(&mut self, note: String) {
+        self.empty_note = note;
     }
 
     fn supervisors(&self) -> Arc<Supervisors> {
