@@ -5,6 +5,7 @@
 
 mod failure;
 mod live;
+mod probe;
 mod runtimes;
 mod settings;
 mod start;
@@ -13,8 +14,9 @@ mod upstreams;
 mod watch;
 
 pub use failure::{Exit, Failure};
+pub use probe::{Probed, detect, detect_as, probe};
 pub use runtimes::{RuntimeStatus, statuses as runtime_statuses};
 pub use settings::{policy_source, warn};
 pub use start::{Audience, Signals, serve};
 pub use stdio::serve_stdio;
-pub use upstreams::{OnProgress, connect_all, detect, login, missing_secrets, vault};
+pub use upstreams::{OnProgress, connect_all, login, missing_secrets, vault};

@@ -81,6 +81,8 @@ interface DiscoverResult {
   results: FoundTool[];
   /** How many tools fit, with those that are not listed. */
   total: number;
+  /** Why there are no tools at all. */
+  note?: string;
 }
 
 interface NamespaceSummary {

@@ -75,7 +75,21 @@ pub(super) fn mcp(config: &Config, engine: &TaskEngine) -> McpOptions {
         timeout_ms: config.limits.timeout_ms,
         runtime_id: runtimes::default_id(config).into(),
         runtimes: engine.runtimes().map(|runtime| runtime.id().to_owned()).collect(),
+        why_no_tools: why_no_tools(config),
         ..McpOptions::default()
+    }
+}
+
+/// What a model and its user are told where no upstreams are configured; a file that was not read
+/// may be why.
+pub(super) fn why_no_tools(config: &Config) -> String {
+    let add = "no upstreams are configured; the user adds one with `airlock upstreams add …`";
+    match &config.ignored_file {
+        Some(file) => {
+            let file = file.display();
+            format!("{add}. `{file}` is not read here; the user names it with `--config {file}`")
+        }
+        None => add.to_owned(),
     }
 }
 

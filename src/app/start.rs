@@ -233,11 +233,13 @@ async fn start_runtimes(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Failur
 /// Begins to connect to upstreams; what they offered last time is known at once.
 fn start_upstreams(config: &Config, shared: &SharedResources) -> Result<Arc<Catalog>, Failure> {
     let cache = config.store.tool_cache();
-    Ok(Arc::new(Catalog::start_cached(
+    let mut catalog = Catalog::start_cached(
         upstreams::configured(config, shared)?,
         &ProcessEnvironment.variables(),
         cache,
-    )))
+    );
+    catalog.set_empty_note(settings::why_no_tools(config));
+    Ok(Arc::new(catalog))
 }
 
 /// Writes the file by which the owner's commands find this server, with a fresh token.

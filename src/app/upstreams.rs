@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use url::Url;
-
 use super::Failure;
 use crate::{
     catalog::{
-        self, Catalog, Detected, GraphQlConfig, HttpAccess, HttpConfig, Login, MissingSecret,
-        OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UnsetSecret,
-        UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
+        self, Catalog, GraphQlConfig, HttpAccess, HttpConfig, Login, MissingSecret, OAuthConfig,
+        OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UnsetSecret, UpstreamConfig,
+        UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
     config::{self, Config, Environment, ProcessEnvironment, Transport},
     model::InvalidName,
@@ -24,7 +22,7 @@ pub(super) fn configured(
 }
 
 /// All upstreams, for a command of its own.
-fn alone(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
+pub(super) fn alone(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
     configured(config, &shared_resources(config))
 }
 
@@ -61,15 +59,21 @@ pub async fn connect_all(
     let longest =
         config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
     let catalog = Catalog::start(alone(config)?, &ProcessEnvironment.variables());
-    let mut settled = std::pin::pin!(catalog.settled(Duration::from_millis(longest)));
+    settle(&catalog, Duration::from_millis(longest), on_progress).await;
+    let status = catalog.status();
+    catalog.shutdown().await;
+    Ok(status)
+}
+
+/// Waits until every upstream is ready or has failed; meanwhile reports how many operations of
+/// their documents are read.
+pub(super) async fn settle(catalog: &Catalog, longest: Duration, on_progress: OnProgress) {
+    let mut settled = std::pin::pin!(catalog.settled(longest));
     while tokio::time::timeout(PROGRESS_EVERY, &mut settled).await.is_err() {
         let progress = catalog.status().into_iter().map(|status| status.progress);
         let (done, all) = progress.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         on_progress(done, all);
     }
-    let status = catalog.status();
-    catalog.shutdown().await;
-    Ok(status)
 }
 
 /// The secrets that credentials refer to and that are missing. Reads files, keychain and store;
@@ -85,13 +89,6 @@ pub fn missing_secrets(
         }
         Ok(missing)
     }
-}
-
-/// Finds out the protocol of a URL. The error says why it is not known; it names `allow_private`
-/// where that is missing.
-pub async fn detect(url: &Url, allow_private: bool) -> Result<Detected, String> {
-    install_crypto();
-    catalog::detect(url, &HttpAccess { allow_private, ..HttpAccess::default() }).await
 }
 
 /// Begins the login of a person at an upstream.
@@ -133,10 +130,11 @@ pub(super) fn response_bytes_max(config: &Config) -> usize {
 fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<UpstreamConfig, Failure> {
     let access = http_access(upstream, shared);
     let kind = match &upstream.transport {
-        Transport::Stdio { command, args, env, env_secret, env_pass } => {
+        Transport::Stdio { command, args, cwd, env, env_secret, env_pass } => {
             UpstreamKind::McpStdio(StdioConfig {
                 command: command.clone(),
                 args: args.clone(),
+                cwd: cwd.clone(),
                 env: exposed(env),
                 env_secret: env_secret.clone(),
                 vault: shared.vault.clone(),
@@ -184,7 +182,7 @@ fn unset(reference: &config::UnsetVariable) -> UnsetSecret {
     UnsetSecret { key: key.clone(), message }
 }
 
-fn http_access(upstream: &config::Upstream, shared: &SharedResources) -> HttpAccess {
+pub(super) fn http_access(upstream: &config::Upstream, shared: &SharedResources) -> HttpAccess {
     let mut access = HttpAccess { shared: shared.clone(), ..HttpAccess::default() };
     if let Some(settings) = &upstream.access {
         // Only an MCP server says by itself which authorization servers it trusts.

@@ -8,7 +8,9 @@
 mod arguments;
 mod config;
 mod credential;
+mod detect;
 mod discovery;
+mod document;
 mod graphql;
 mod http;
 mod login;
@@ -52,6 +54,7 @@ pub use self::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
         vault::{StoredSecret, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
+    detect::{Detected, detect},
     discovery::{
         Approval, Description, Discovered, Found, Namespace, Namespaces, ToolsPage,
         error::{FindError, ResolveError},
@@ -59,11 +62,9 @@ pub use self::{
         limiter::{ASKED_MAX, CallerLimit},
         not_found::NotFound,
     },
+    document::{DocumentKind, UnusableDocument, document_kind},
     graphql::config::GraphQlConfig,
-    http::{
-        config::{HttpAccess, SharedResources},
-        detect::{Detected, detect},
-    },
+    http::config::{HttpAccess, SharedResources},
     login::login,
     mcp::config::{HttpConfig, StdioConfig},
     missing_secrets::{MissingSecret, missing_secrets},
@@ -99,6 +100,8 @@ pub struct Catalog {
     tasks: TaskTracker,
     /// Queries that run at once, of all callers.
     query_slots: Arc<Semaphore>,
+    /// What `tools.discover` says where no upstreams are configured.
+    empty_note: String,
 }
 
 /// Upstreams that are configured no more, which end.
@@ -137,6 +140,7 @@ impl Catalog {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             query_slots: discovery::limiter::query_slots(),
+            empty_note: String::new(),
         };
         let (registry, stop) = (catalog.registry.clone(), catalog.stop.clone());
         catalog.tasks.spawn(registry.clone().rebuild_loop(stop));
@@ -228,6 +232,11 @@ impl Catalog {
                 supervisor.run(&tasks);
             });
         }
+    }
+
+    /// Sets what `tools.discover` says where no upstreams are configured.
+    pub fn set_empty_note(&mut self, note: String) {
+        self.empty_note = note;
     }
 
     fn supervisors(&self) -> Arc<Supervisors> {
@@ -350,6 +359,15 @@ impl Catalog {
                 supervisor.status(counts.get(supervisor.name()).copied().unwrap_or_default())
             })
             .collect()
+    }
+
+    /// Paths of the tools of an upstream, sorted.
+    pub fn tool_paths(&self, upstream: &str) -> Vec<String> {
+        let snapshot = self.registry.present();
+        let own = snapshot.tools().iter().filter(|tool| *tool.upstream == *upstream);
+        let mut paths: Vec<String> = own.map(|tool| tool.path.clone()).collect();
+        paths.sort();
+        paths
     }
 
     /// Waits until every upstream is ready or has failed; false if the time ran out before.

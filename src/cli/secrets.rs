@@ -110,7 +110,7 @@ fn list(vault: &Vault, output: Output) -> Result<(), Failure> {
     })
 }
 
-fn failure(error: &VaultError) -> Failure {
+pub(super) fn failure(error: &VaultError) -> Failure {
     let hint = match error {
         VaultError::KeyIsOpen(path) => {
             format!("make it its owner's alone: chmod 600 {}", path.display())

@@ -60,7 +60,8 @@ fn log_start(config: &Config) {
     let upstreams = config.upstreams.len();
     if let Some(ignored) = &config.ignored_file {
         let path = ignored.display();
-        tracing::warn!(path = %path, "`{path}` is not read here; name it with `--config {path}`");
+        tracing::warn!(path = %path, "`{path}` is not read here; give it with \
+            `--config {path}`");
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

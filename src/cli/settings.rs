@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::screen::{dim, heading, print, print_json};
+use super::{
+    screen::{dim, heading, print, print_json},
+    upstreams,
+};
 use crate::{
     app::{self, Exit, Failure},
     catalog::MissingSecret,
@@ -28,8 +31,8 @@ pub(super) struct SettingsArgs {
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
     Show,
-    /// Only check, also the policy files, secrets and runtimes that it names: exits with 78 and all
-    /// problems if it cannot be used
+    /// Only check, also the policy files, secrets, runtimes, programs and documents that it names:
+    /// exits with 78 and all problems if it cannot be used
     Check,
     /// Print the reference of all keys, in Markdown
     Reference,
@@ -82,8 +85,8 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that the policy files, the secrets and the runtimes that the configuration names can be
-/// used. The failure lists every problem.
+/// Checks that the policy files, the secrets, the runtimes, the programs and the documents that the
+/// configuration names can be used. The failure lists every problem.
 async fn check_references(config: &Config) -> Result<(), Failure> {
     let mut problems = vec![];
     if let Err(found) = app::policy_source(config).load() {
@@ -101,6 +104,15 @@ async fn check_references(config: &Config) -> Result<(), Failure> {
             }
         }
     }));
+    let mut reported: Vec<String> = vec![];
+    for broken in upstreams::references::broken(config) {
+        let key = format!("upstreams.{}.{}", broken.upstream, broken.key);
+        // Accounts share the transport of their upstream.
+        if !reported.contains(&broken.message) {
+            problems.push(format!("{}: `{key}`: {}", origin_of(config, &key), broken.message));
+            reported.push(broken.message);
+        }
+    }
     for runtime in app::runtime_statuses(config).iter().filter(|runtime| !runtime.is_installed) {
         // A runtime that nothing names may be missing, also the default: all but running code works
         // without.

@@ -126,6 +126,10 @@ pub(super) async fn perform(command: ToolsCommand, config: Config) -> Result<Exi
         };
         return run::program(request, args.json, for_people, &config).await;
     }
+    let hint = match config.upstreams.is_empty() {
+        true => "no upstreams are configured; `airlock upstreams add …` adds one",
+        false => "no tools; `airlock doctor` shows the status of the upstreams",
+    };
     Connection::ask(&config, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),
         ToolsCommand::Types(args) => client
@@ -133,15 +137,22 @@ pub(super) async fn perform(command: ToolsCommand, config: Config) -> Result<Exi
             .await
             .and_then(|types| print(screen::plain(types.trim_end()))),
         ToolsCommand::Refresh(args) => refresh(client, args).await,
-        ToolsCommand::List(args) => list(client, args, None).await,
-        ToolsCommand::Search(args) => list(client, args.list, Some(args.query.join(" "))).await,
+        ToolsCommand::List(args) => list(client, args, None, hint).await,
+        ToolsCommand::Search(args) => {
+            list(client, args.list, Some(args.query.join(" ")), hint).await
+        }
         ToolsCommand::Describe(args) => describe(client, args).await,
     })
     .await
     .map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(client: &Client, args: ListArgs, words: Option<String>) -> Result<(), Failure> {
+async fn list(
+    client: &Client,
+    args: ListArgs,
+    words: Option<String>,
+    hint: &str,
+) -> Result<(), Failure> {
     let mut query = vec![("limit", args.limit.to_string())];
     query.extend(words.map(|words| ("query", words)));
     query.extend(args.namespace.map(|namespace| ("namespace", namespace)));
@@ -150,7 +161,7 @@ async fn list(client: &Client, args: ListArgs, words: Option<String>) -> Result<
     if args.json {
         print_json(&page.results.iter().map(|tool| with_id(&tool.path, tool)).collect())?;
     } else if page.results.is_empty() {
-        note("no tools; `airlock doctor` shows the status of the upstreams");
+        note(hint);
     } else {
         page.results.iter().try_for_each(|tool| print(row(tool)))?;
     }

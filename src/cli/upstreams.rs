@@ -1,7 +1,21 @@
 //! `airlock upstreams`: the services whose tools code may call, as the configuration names them.
 
 mod add;
+mod ask;
+mod client_file;
+mod copies;
+mod draft;
 mod file;
+mod import;
+mod keeper;
+mod names;
+mod options;
+pub(in crate::cli) mod program;
+pub(in crate::cli) mod references;
+mod secret;
+mod target;
+mod template;
+mod trial;
 mod url;
 
 use std::process::ExitCode;
@@ -29,9 +43,11 @@ use crate::{
 /// The commands on upstreams.
 #[derive(Debug, Subcommand)]
 pub(super) enum UpstreamsCommand {
-    /// Add a service to the configuration: its URL, the file of its OpenAPI document, or the
-    /// command of an MCP server
-    Add(add::AddArgs),
+    /// Add a service to the configuration: its URL, the file of its OpenAPI document or GraphQL
+    /// schema, or the command of an MCP server. Connects to it first
+    Add(Box<add::AddArgs>),
+    /// Import the MCP servers that an MCP client lists in its file
+    Import(import::ImportArgs),
     /// List the configured upstreams
     List(Output),
     /// Remove an upstream from the configuration
@@ -67,7 +83,8 @@ pub(super) async fn perform(
     config: Config,
 ) -> Result<ExitCode, Failure> {
     match command {
-        UpstreamsCommand::Add(args) => add::perform(args, &config).await?,
+        UpstreamsCommand::Add(args) => add::perform(*args, &config).await?,
+        UpstreamsCommand::Import(args) => return import::perform(args, &config).await,
         UpstreamsCommand::List(output) => list(&config, output).await?,
         UpstreamsCommand::Remove(args) => remove(&args, &config).await?,
         UpstreamsCommand::Check(args) => return check(&args, config).await,

@@ -4,6 +4,7 @@
 use url::Url;
 
 use super::{
+    expand::variable_alone,
     keys::auth::{ApiKeyKeys, Auth, Grant, OAuthKeys, SecretSource as Source},
     resolve::Resolver,
     resolved::{Credential, OAuth},
@@ -155,13 +156,19 @@ impl Resolver<'_> {
     pub(super) fn reference(&mut self, at: &[&str], source: &Source) -> Option<SecretSource> {
         let path = at.join(".");
         match source {
-            Source::Text(_) => {
-                let message = format!(
-                    "`{path}` contains a literal secret, which does not belong in this file; store \
-                    it with `airlock secrets set NAME` and \
-                     write `{{ secret = \"NAME\" }}`; or write `{{ env = \"NAME\" }}`, `{{ file \
-                    = \"PATH\" }}` or `{{ keychain = \"SERVICE/ACCOUNT\" }}`"
-                );
+            Source::Text(text) => {
+                let message = match variable_alone(text) {
+                    Some(name) => format!(
+                        "`{path}` is a string, in which variables are not expanded; write `{{ env \
+                        = \"{name}\" }}`"
+                    ),
+                    None => format!(
+                        "`{path}` contains a literal secret, which does not belong in this file; \
+                        store it with `airlock secrets set NAME` and write `{{ secret = \"NAME\" \
+                        }}`; or write `{{ env = \"NAME\" }}`, `{{ file = \"PATH\" }}` or `{{ \
+                        keychain = \"SERVICE/ACCOUNT\" }}`"
+                    ),
+                };
                 self.report(at, message);
                 None
             }

@@ -11,6 +11,17 @@ pub(super) fn has_variable(text: &str) -> bool {
     text.replace("$${", "").contains("${")
 }
 
+/// The name of the variable that the text refers to and that is all of it, as shells and other MCP
+/// clients write it: `${NAME}`, `$NAME`, `${env:NAME}`, also behind `Bearer`.
+pub(super) fn variable_alone(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
+    let name = text.strip_prefix('$')?;
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let name = name.strip_prefix("env:").unwrap_or(name);
+    is_name(name).then_some(name)
+}
+
 impl Resolver<'_> {
     /// Replaces `${NAME}` by the environment variable; `$${` stands for `${`. A variable that is
     /// not set concerns the upstream at the path alone; anything else in the braces is a problem.

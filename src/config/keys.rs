@@ -289,6 +289,12 @@ pub struct UpstreamKeys {
     /// script, only variables that are set are expanded. A variable whose name sounds like a secret
     /// (such as `API_TOKEN`) is refused: pass it in `env` instead.
     pub args: Vec<String>,
+    /// Working directory of the program; a leading `~/` and `${NAME}` are expanded. A relative path
+    /// is relative to the folder of the configuration file. Default: the directory in which the
+    /// server was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub cwd: Option<String>,
     /// Environment variables of the program: a string, or a SECRET as in `auth`. `${NAME}` in a
     /// string is expanded; `$${` is a literal `${`.
     pub env: BTreeMap<String, SecretSource>,
@@ -359,6 +365,7 @@ impl Default for UpstreamKeys {
             kind: UpstreamKind::Mcp,
             command: None,
             args: vec![],
+            cwd: None,
             env: BTreeMap::new(),
             env_pass: vec![],
             url: None,

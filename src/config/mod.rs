@@ -52,6 +52,7 @@ pub use resolved::{
 pub use shape::Shape;
 pub use show::Setting;
 pub use source::{Environment, Flag, ProcessEnvironment};
+pub use toml_json::toml_value;
 
 /// Checked configuration.
 #[derive(Debug, Clone)]
@@ -129,6 +130,19 @@ impl Config {
     /// # Errors
     /// All problems of all sources.
     pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        Self::load_as(sources, None)
+    }
+
+    /// Reads and checks all sources, with this text as the content of the file, whatever is in it
+    /// now. The file need not exist.
+    ///
+    /// # Errors
+    /// All problems of all sources.
+    pub fn load_text(sources: &Sources<'_>, text: &str) -> Result<Self, ConfigError> {
+        Self::load_as(sources, Some(text))
+    }
+
+    fn load_as(sources: &Sources<'_>, text: Option<&str>) -> Result<Self, ConfigError> {
         let shape = Shape::new();
         let variables = sources.environment.variables();
         let mut layers = source::Layers::default();
@@ -138,7 +152,10 @@ impl Config {
             &variables,
         );
         // What can be read of a broken file still tells where its server is.
-        let broken = file.as_ref().and_then(|file| layers.add_file(file).err());
+        let broken = file.as_ref().and_then(|file| match text {
+            Some(text) => layers.add_text(file, text.as_bytes()).err(),
+            None => layers.add_file(file).err(),
+        });
         let mut problems = layers.add_environment(&variables, &shape);
         layers.add_flags(sources.flags, &shape);
         problems.extend(check::check(&mut layers, &shape));

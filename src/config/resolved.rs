@@ -128,6 +128,8 @@ pub enum Transport {
         command: String,
         /// Arguments of the program.
         args: Vec<String>,
+        /// Its working directory, absolute; default: that of the server.
+        cwd: Option<PathBuf>,
         /// Environment variables whose values are in the configuration; not every variable is a
         /// secret.
         env: BTreeMap<String, Secret>,

@@ -130,8 +130,15 @@ impl Layers {
         }
         let bytes = std::fs::read(path)
             .map_err(|error| file_problem(format!("cannot be read: {error}")))?;
-        self.file_digest = Some(sha256(&bytes));
-        let text = decoded(&bytes)
+        self.add_text(path, &bytes)
+    }
+
+    /// Adds the content of the file.
+    pub(super) fn add_text(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+        let file_problem =
+            |message: String| Problem { origin: Origin::File(path.to_path_buf(), 0), message };
+        self.file_digest = Some(sha256(bytes));
+        let text = decoded(bytes)
             .map_err(|error| file_problem(format!("cannot be read: {error}")))?
             .to_owned();
         let document = Document::parse(text.as_str()).map_err(|error| {

@@ -423,6 +423,9 @@ fn a_literal_secret_and_an_invalid_credential_are_rejected_with_a_hint() {
     "#);
     for (auth, expected) in [
         ("{ basic = { user = \"me\", password = \"hunter2\" } }", "contains a literal secret"),
+        ("{ bearer = \"${X_TOKEN}\" }", "write `{ env = \"X_TOKEN\" }`"),
+        ("{ bearer = \"Bearer $X_TOKEN\" }", "write `{ env = \"X_TOKEN\" }`"),
+        ("{ basic = { user = \"me\", password = \"${env:PW}\" } }", "write `{ env = \"PW\" }`"),
         (
             "{ api_key = { value = { env = \"X\" } } }",
             "exactly one of `header`, `query`, `cookie` and `field`",

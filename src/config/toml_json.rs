@@ -3,6 +3,16 @@
 use serde_json::Value;
 use toml_edit::Item;
 
+/// Reads a TOML document. The error says what is wrong with it and where, without its text.
+pub fn toml_value(text: &str) -> Result<Value, String> {
+    let document = toml_edit::Document::parse(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line}: {}", error.message().lines().next().unwrap_or_default())
+    })?;
+    Ok(table_to_json(document.as_table()))
+}
+
 /// Converts an item. Dates become strings; tables in arrays become objects.
 pub(super) fn to_json(item: &Item) -> Value {
     match item {

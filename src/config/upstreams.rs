@@ -234,7 +234,12 @@ impl Resolver<'_> {
         let command = self.word(&["upstreams", name, "command"], command);
         let args = keys.args.iter().map(|arg| self.word(&["upstreams", name, "args"], arg));
         let (args, env_pass) = (args.collect(), keys.env_pass.clone());
-        Some(Transport::Stdio { command, args, env, env_secret, env_pass })
+        let cwd = keys.cwd.as_ref().map(|folder| {
+            let at = ["upstreams", name, "cwd"];
+            let folder = self.expanded(&at, folder);
+            self.absolute(&at, &folder)
+        });
+        Some(Transport::Stdio { command, args, cwd, env, env_secret, env_pass })
     }
 
     fn openapi(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -334,6 +339,7 @@ impl Resolver<'_> {
         );
         let used = [
             ("args", !keys.args.is_empty()),
+            ("cwd", keys.cwd.is_some()),
             ("env", !keys.env.is_empty()),
             ("env_pass", !keys.env_pass.is_empty()),
         ];

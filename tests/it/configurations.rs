@@ -1,7 +1,13 @@
 //! Which configuration is in force is never a surprise: a server is used only by those who have its
 //! configuration, and what one upstream lacks concerns nobody else.
 
-use std::path::Path;
+use std::{path::Path, process::Stdio};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::Command,
+};
 
 use crate::support::server::{OPEN, TestServer, airlock, demo};
 
@@ -106,4 +112,62 @@ async fn a_command_without_a_server_tells_which_variable_is_not_set() {
     let told = "the upstream `demo` cannot be used: `env.KEY` needs the environment variable \
         `AIRLOCK_TEST_UNSET`, which is not set (";
     assert!(error.contains(told) && error.contains("airlock.toml:7)"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_not_read_is_told_to_the_person_the_model_and_the_program() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let here = folder.path().canonicalize().unwrap();
+    std::fs::write(here.join("airlock.toml"), demo(&[])).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
+    command.arg("mcp").env_clear().env("HOME", here.join("home")).current_dir(&here);
+    for name in ["PATH", "XDG_CACHE_HOME"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    if std::env::var_os("AIRLOCK_TEST_RUNTIME").is_some() {
+        command.env("AIRLOCK_SANDBOX_RUNTIME", crate::support::runtime::id());
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let unread = format!("`{}` is not read here", here.join("airlock.toml").display());
+    let first = errors.next_line().await.unwrap().unwrap();
+    assert!(first.contains(&unread) && first.contains("--config"), "{first}");
+    tokio::spawn(async move { while let Ok(Some(_)) = errors.next_line().await {} });
+    let code = "return await tools.discover('anything')";
+    for message in [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"}}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "execute",
+            "arguments": {"code": code}}}),
+    ] {
+        input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+    let mut told = vec![];
+    while told.len() < 2 {
+        let line = tokio::time::timeout(crate::support::server::PATIENCE, output.next_line());
+        let line = line.await.expect("it answers").unwrap().expect("it goes on");
+        let message: Value = serde_json::from_str(&line).unwrap();
+        if message["id"] == 1 {
+            told.push(message["result"]["instructions"].as_str().unwrap().to_owned());
+        } else if message["id"] == 2 {
+            let result = &message["result"]["structuredContent"]["result"];
+            assert_eq!(result["results"], json!([]), "{message}");
+            told.push(result["note"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    for text in told {
+        assert!(text.contains(&unread), "{text}");
+        assert!(text.contains("airlock upstreams add"), "{text}");
+    }
+    drop(input);
+    child.wait().await.unwrap();
+    let none = here.join("none.toml");
+    std::fs::write(&none, "[store]\nurl = \"sqlite://none.db\"\n").unwrap();
+    let (code, _, error) = said(&none, &["tools", "list"]).await;
+    assert!(code == 0 && error.contains("no upstreams are configured"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests have an environment of their own")]
 
+mod adding;
 mod approvals;
 mod artifacts;
 mod catalog;

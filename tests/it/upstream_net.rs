@@ -188,44 +188,6 @@ async fn an_upstream_is_found_out_added_listed_checked_and_removed_and_the_file_
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn commands_and_descriptions_are_added_without_asking_and_secrets_not_at_all() {
-    let folder = place("");
-    let config = folder.path().join("airlock.toml");
-    let description = folder.path().join("pets.json");
-    std::fs::write(&description, "{\"openapi\": \"3.1.0\"}").unwrap();
-    let npx = [
-        "upstreams",
-        "add",
-        "--json",
-        "--",
-        "npx",
-        "-y",
-        "@modelcontextprotocol/server-everything",
-    ];
-    let added = say(&config, &npx, "").await;
-    assert_eq!(added.json()["id"], "everything", "{}", added.beside);
-    let added = say(&config, &["upstreams", "add", description.to_str().unwrap(), "--json"], "")
-        .await
-        .json();
-    assert_eq!((&added["id"], &added["kind"]), (&json!("pets"), &json!("openapi")));
-    let file = std::fs::read_to_string(&config).unwrap();
-    assert!(
-        file.contains("args = [\"-y\", \"@modelcontextprotocol/server-everything\"]"),
-        "{file}"
-    );
-    for (address, word) in [
-        ("https://me:pw@host.example/mcp", "a user or a password"),
-        ("https://host.example/mcp?api_key=tok-123456", "`api_key`, which looks like a secret"),
-        ("ftp://host.example/", "is not a URL"),
-    ] {
-        let refused = say(&config, &["upstreams", "add", address], "").await;
-        assert!(refused.code == Some(1) && refused.beside.contains(word), "{}", refused.beside);
-        assert!(!refused.beside.contains("tok-123456"), "{}", refused.beside);
-    }
-    assert_eq!(std::fs::read_to_string(&config).unwrap(), file);
-}
-
 #[tokio::test]
 async fn a_program_gets_its_secrets_from_the_store_when_it_is_started_and_says_them_to_nobody() {
     let folder = tempfile::tempdir().unwrap();

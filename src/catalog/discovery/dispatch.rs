@@ -265,8 +265,11 @@ impl Catalog {
         query: &DiscoverQuery,
         filter: &dyn ToolFilter,
     ) -> Result<Discovered, ArgumentError> {
-        discovery::discover(&self.registry.present(), filter, &self.outages(), query)
-            .ok_or_else(|| too_much_found("discover"))
+        let found = discovery::discover(&self.registry.present(), filter, &self.outages(), query);
+        let is_empty = self.supervisors().is_empty() && !self.empty_note.is_empty();
+        let note = is_empty.then(|| self.empty_note.clone());
+        let found = found.ok_or_else(|| too_much_found("discover"))?;
+        Ok(Discovered { note, ..found })
     }
 
     /// Waits until every upstream's tools are known, if only from the cache, or it failed; tools

@@ -96,6 +96,9 @@ pub struct Discovered {
     pub results: Vec<Found>,
     /// Tools that match, shown or not.
     pub total: usize,
+    /// Why there are no tools at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// One namespace.
@@ -278,7 +281,7 @@ pub(super) fn discover(
         .iter()
         .map(|hit| hit.to_found(filter.workspace(), outages, compact, schemas))
         .collect();
-    Some(Discovered { best_path, results, total })
+    Some(Discovered { best_path, results, total, note: None })
 }
 
 /// Puts the tool first whose path or own name is the question itself; says whether there is just

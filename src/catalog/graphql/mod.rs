@@ -143,6 +143,15 @@ impl Text {
     }
 }
 
+/// Reason why a document is no GraphQL schema with something to call, if it is none.
+pub(super) fn schema_fault(bytes: &[u8]) -> Option<String> {
+    match Text::of(bytes.to_vec()).read() {
+        Ok(schema) if schema.query.is_some() || schema.mutation.is_some() => None,
+        Ok(_) => Some("it has neither queries nor mutations".to_owned()),
+        Err(reason) => Some(reason),
+    }
+}
+
 impl GraphQlConnection {
     /// The service's schema as text, from where the owner said.
     async fn text(&self) -> Result<Text, ConnectError> {

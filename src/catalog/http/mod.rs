@@ -5,7 +5,6 @@ mod body;
 pub(super) mod breaker;
 pub(super) mod client;
 pub(super) mod config;
-pub(super) mod detect;
 mod exchange;
 pub(super) mod failure;
 pub(super) mod message;

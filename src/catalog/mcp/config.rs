@@ -1,6 +1,6 @@
 //! Settings of an MCP server.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use crate::catalog::{
     credential::{config::SecretSource, vault::Vault},
@@ -17,6 +17,8 @@ pub struct StdioConfig {
     /// Its arguments. Values that a flag such as `--token` tells, or that look random, are blanked
     /// out of what it says.
     pub args: Vec<String>,
+    /// Its working directory; none for the server's own.
+    pub cwd: Option<PathBuf>,
     /// Variables with their values. Values that look like secrets, by name or by themselves, are
     /// blanked out of what it says.
     pub env: BTreeMap<String, String>,

@@ -61,6 +61,14 @@ impl Process {
         secrets: &Secrets,
     ) -> Result<(Self, ChildStdout, ChildStdin), ConnectError> {
         let mut command = Command::new(&config.command);
+        if let Some(folder) = &config.cwd {
+            if !folder.is_dir() {
+                let message =
+                    format!("its working directory `{}` does not exist", folder.display());
+                return Err(ConnectError::new(message).hint("check `cwd` of the upstream"));
+            }
+            command.current_dir(folder);
+        }
         command
             .args(&config.args)
             .env_clear()

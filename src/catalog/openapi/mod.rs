@@ -8,6 +8,7 @@ mod answer;
 pub(super) mod config;
 mod document;
 mod factory;
+pub(super) mod glance;
 mod import;
 mod media;
 mod names;

@@ -1,28 +1,37 @@
-//! `airlock upstreams add`: finds out the protocol of a URL, and writes the upstream to the
-//! configuration. Never a secret.
+//! `airlock upstreams add`: looks at what is to be added, connects to it, shows what it found, and
+//! only then writes it to the configuration. Never a secret.
 
-use std::path::Path;
-
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
-use toml_edit::{Array, InlineTable, Table, Value, value};
 use url::Url;
 
 use super::{
+    ask::confirmed,
+    copies::copy_of,
+    draft::{Credential, Draft, Kind},
     file::Change,
-    url::{secret_parameter, shown},
+    keeper::Keeper,
+    names::{free_name, name_of_command, name_of_host},
+    options::{UpstreamOptions, absolute, program},
+    target::{self, Target},
+    template::Template,
+    trial::{Finding, candidate, remedy, trial},
+    url::{is_local, shown},
 };
 use crate::{
     app::{self, Failure},
-    catalog::Detected,
+    catalog::{Detected, DocumentKind},
     cli::{
         args::Output,
         running,
         screen::{Spinner, print, print_json},
     },
-    config::Config,
-    model::is_reserved_namespace,
+    config::{Config, Upstream},
 };
+
+/// Names of OpenAPI documents that say nothing.
+const IDLE_NAMES: [&str; 8] =
+    ["openapi", "swagger", "api", "spec", "schema", "index", "openapi-v3", "api-docs"];
 
 /// Arguments of `upstreams add`.
 #[derive(Debug, Args)]
@@ -33,241 +42,321 @@ pub(in crate::cli) struct AddArgs {
     /// The program of an MCP server and its arguments: `-- npx -y PACKAGE`
     #[arg(last = true, conflicts_with = "target")]
     command: Vec<String>,
-    /// The name of its tools: `tools.NAME…` [default: made from the target]
-    #[arg(long)]
-    name: Option<String>,
-    /// Its protocol [default: found out]
-    #[arg(long, value_enum)]
-    kind: Option<Kind>,
+    #[command(flatten)]
+    options: UpstreamOptions,
+    /// Write it without connecting to it
+    #[arg(long, visible_alias = "force")]
+    no_check: bool,
+    /// Add it also if the same server is configured already
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     output: Output,
 }
 
-/// Protocols of services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// The Model Context Protocol
-    Mcp,
-    /// HTTP, described by OpenAPI
-    Openapi,
-    /// GraphQL
-    Graphql,
-}
-
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Mcp => "mcp",
-            Self::Openapi => "openapi",
-            Self::Graphql => "graphql",
-        }
-    }
-}
-
-/// The findings about a target.
-struct Found {
-    kind: Kind,
-    wants_oauth: bool,
-    is_private: bool,
+/// The upstream as it was found out.
+struct Known {
+    draft: Draft,
+    /// A name to make its own from.
+    made: String,
+    /// Credential that its document asks for, as a phrase.
+    credential: Option<String>,
 }
 
 /// Performs the command.
 pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failure> {
+    let Known { mut draft, made, credential } = known(&args, config).await?;
     let taken = |name: &str| config.upstreams.iter().any(|upstream| upstream.name == name);
-    let target: Vec<String> = args.target.iter().chain(&args.command).cloned().collect();
-    let (table, made, wants_oauth) = match (target.as_slice(), args.kind) {
-        ([one], _) if one.contains("://") => service(one, args.kind).await?,
-        ([one], kind) if kind == Some(Kind::Openapi) || is_document_file(one) => document(one)?,
-        (_, None | Some(Kind::Mcp)) => command(&target),
-        (_, Some(kind)) => {
-            let message = format!(
-                "`{}` is not a URL, which an upstream of kind \"{}\" needs",
-                target[0],
-                kind.as_str()
-            );
-            return Err(Failure::other(message).hint("give its URL, https://…"));
-        }
+    if let Some(name) = args.options.name.as_ref().filter(|name| taken(name)) {
+        return Err(Failure::other(format!("there is an upstream `{name}` already"))
+            .hint("choose another name with `--name`"));
+    }
+    draft.name = args.options.name.clone().unwrap_or_else(|| free_name(&made, taken));
+    let mut keeper = Keeper::new(config);
+    let table = draft.table(&mut keeper)?;
+    let change = Change::begin(config)?.with(&draft.name, table)?;
+    let candidate = candidate(config, &change, &[&draft.name])?;
+    if let Some(new) = candidate.upstreams.first() {
+        refuse_copy(&args, config, new)?;
+    }
+    // Without a login there is nothing to see, and the login needs the upstream to be written.
+    let finding = match args.no_check || draft.auth == Some(Credential::OAuth) {
+        true => None,
+        false => Some(checked(trial(&candidate, &keeper).await?.remove(&draft.name))?),
     };
-    let name = args.name.clone().unwrap_or_else(|| free_name(&made, taken));
-    let change = Change::begin(config)?.with(&name, table)?;
-    change.write()?;
-    if args.output.json {
-        let kind = change.kind_of(&name);
-        return print_json(&json!({
-            "id": name, "status": "added", "kind": kind,
-            "file": change.path().display().to_string()
-        }));
+    keeper.store()?;
+    if let Err(failure) = change.write() {
+        keeper.undo();
+        return Err(failure);
     }
-    change.show()?;
-    if wants_oauth {
-        print(format!("it needs OAuth; allow it in a browser: airlock upstreams login {name}"))?;
-    } else {
-        print(format!("check whether it answers: airlock upstreams check {name}"))?;
+    report(&args, &change, &draft, finding.as_ref(), credential.as_deref(), &keeper)?;
+    if !args.output.json {
+        running::note_change(config).await;
     }
-    running::note_change(config).await;
     Ok(())
 }
 
-async fn service(text: &str, kind: Option<Kind>) -> Result<(Table, String, bool), Failure> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or_else(|| {
-        Failure::other(format!(
-            "`{text}` is not a URL; allowed: https://HOST/PATH or http://HOST/PATH"
-        ))
-    })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Failure::other(
-            "the URL holds a user or a password, which do not belong in the configuration",
-        )
-        .hint("store it with `airlock secrets set NAME` and refer to it in `auth`"));
+/// What was found, if it can be used.
+fn checked(finding: Option<Finding>) -> Result<Finding, Failure> {
+    let unusable = |reason: &str| {
+        Failure::unavailable(format!("it cannot be used, so nothing was written: {reason}"))
+            .hint(remedy(reason))
+    };
+    match finding {
+        Some(finding) if finding.is_ready => Ok(finding),
+        Some(finding) => Err(unusable(finding.reason())),
+        None => Err(unusable("its configuration is not complete")),
     }
-    if let Some(name) = secret_parameter(&url) {
-        return Err(Failure::other(format!(
-            "the URL holds `{name}`, which looks like a secret; \
-            it was not written"
+}
+
+fn refuse_copy(args: &AddArgs, config: &Config, new: &Upstream) -> Result<(), Failure> {
+    let Some(copy) = copy_of(config, new).filter(|_| !args.yes) else { return Ok(()) };
+    let question = format!("`{}` is the same server already; add it again?", copy.name);
+    match confirmed(&question)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::other("nothing was written")),
+        None => Err(Failure::other(format!(
+            "the upstream `{}` is the same server already, so nothing was written",
+            copy.name
         ))
         .hint(
-            "leave it out, and give it in `auth = { api_key = { query = \"NAME\", value = { \
-                secret = \"NAME\" } } }`",
-        ));
+            "`--yes` adds it a second time; another account at the same service is a table \
+            `accounts` of the upstream",
+        )),
     }
-    let found = found(&url, kind).await?;
-    let mut table = Table::new();
-    table["kind"] = value(found.kind.as_str());
-    match found.kind {
-        Kind::Openapi => table["spec"] = value(text),
-        Kind::Mcp | Kind::Graphql => table["url"] = value(text),
-    }
-    if found.wants_oauth {
-        let oauth = InlineTable::from_iter([("oauth", Value::InlineTable(InlineTable::new()))]);
-        table["auth"] = value(oauth);
-    }
-    if found.is_private {
-        table["allow_private"] = value(true);
-    }
-    Ok((table, name_of_host(&url), found.wants_oauth))
 }
 
-/// Finds out the protocol of a URL. One that is private is asked too: its owner named it.
-async fn found(url: &Url, kind: Option<Kind>) -> Result<Found, Failure> {
+fn report(
+    args: &AddArgs,
+    change: &Change,
+    draft: &Draft,
+    finding: Option<&Finding>,
+    credential: Option<&str>,
+    keeper: &Keeper,
+) -> Result<(), Failure> {
+    let name = &draft.name;
+    let wants_oauth = draft.auth == Some(Credential::OAuth);
+    let wanted = credential.filter(|_| !draft.has_credential());
+    if args.output.json {
+        let mut answer = json!({
+            "id": name, "status": "added", "kind": change.kind_of(name),
+            "file": change.path().display().to_string(), "secrets": keeper.names()
+        });
+        if let Some(finding) = finding {
+            answer["tools"] = finding.tools.len().into();
+        }
+        if wants_oauth || wanted.is_some() {
+            answer["wants"] = wanted.unwrap_or("OAuth").into();
+        }
+        return print_json(&answer);
+    }
+    if let Some(finding) = finding {
+        print(format!("found {}", finding.summary(name)))?;
+        finding.message.iter().try_for_each(|message| print(format!("  {message}")))?;
+    }
+    match (wanted, draft.has_credential()) {
+        (Some(wanted), _) => print(format!(
+            "it wants {wanted}: set `auth` (docs/credentials.md), or add it with a credential"
+        ))?,
+        (None, false) if finding.is_some() && draft.command.is_none() => {
+            print("it asked for no credential")?;
+        }
+        _ => {}
+    }
+    change.show()?;
+    for secret in keeper.names() {
+        print(format!("the secret `{secret}` is stored encrypted; the file refers to it"))?;
+    }
+    if wants_oauth {
+        print(format!("it needs OAuth; allow it in a browser: airlock upstreams login {name}"))?;
+    } else {
+        print(format!("check it at any time: airlock upstreams check {name}"))?;
+    }
+    Ok(())
+}
+
+/// Finds out what is to be added.
+async fn known(args: &AddArgs, config: &Config) -> Result<Known, Failure> {
+    let target = match &args.target {
+        Some(word) => target::of_word(word)?,
+        None => target::of_program(args.command.clone())?,
+    };
+    let options = &args.options;
+    match target {
+        Target::Program(words) => {
+            if let Some(kind) = options.kind.filter(|kind| *kind != Kind::Mcp) {
+                let message = format!(
+                    "`{}` is a program, and an upstream of kind \"{}\" is a service with a URL",
+                    words[0],
+                    kind.as_str()
+                );
+                return Err(Failure::other(message).hint("give its URL, https://…"));
+            }
+            let mut draft = Draft::default();
+            program(&words, &mut draft);
+            options.apply(&mut draft)?;
+            Ok(Known { draft, made: name_of_command(&words), credential: None })
+        }
+        Target::Document(path, kind) => document(options, &path, kind),
+        Target::Url(url) => service(args, &url, config).await,
+    }
+}
+
+/// A document in a file.
+fn document(
+    options: &UpstreamOptions,
+    path: &std::path::Path,
+    kind: DocumentKind,
+) -> Result<Known, Failure> {
+    let mut draft = Draft { spec: Some(path.display().to_string()), ..Draft::default() };
+    let base = options.base(&mut draft)?;
+    draft.allow_private = base.as_ref().is_some_and(is_local);
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let (kind, made, credential) = match kind {
+        DocumentKind::OpenApi { title, credential } => {
+            draft.base_url = base;
+            let is_idle = IDLE_NAMES.contains(&stem.to_ascii_lowercase().as_str());
+            let made = title.filter(|_| is_idle).map_or(stem, |title| title.to_lowercase());
+            (Kind::Openapi, made, credential)
+        }
+        DocumentKind::GraphQl => {
+            let shown = path.display();
+            draft.url = Some(base.ok_or_else(|| {
+                Failure::other(format!(
+                    "`{shown}` is a GraphQL schema, which does not say where its service is"
+                ))
+                .hint(format!("airlock upstreams add https://HOST/graphql --spec {shown}"))
+            })?);
+            (Kind::Graphql, stem, None)
+        }
+    };
+    if let Some(wanted) = options.kind.filter(|wanted| *wanted != kind) {
+        return Err(Failure::other(format!(
+            "`{}` is a document of kind \"{}\", not \"{}\"",
+            path.display(),
+            kind.as_str(),
+            wanted.as_str()
+        )));
+    }
+    draft.kind = kind;
+    options.apply(&mut draft)?;
+    Ok(Known { draft, made, credential })
+}
+
+/// A service at a URL.
+async fn service(args: &AddArgs, text: &Template, config: &Config) -> Result<Known, Failure> {
+    let options = &args.options;
+    let mut draft = Draft::default();
+    let url = draft.service(text)?;
+    let base = options.base(&mut draft)?;
+    draft.allow_private = is_local(&url) || base.as_ref().is_some_and(is_local);
+    let made = name_of_host(base.as_ref().unwrap_or(&url));
+    let mut credential = None;
+    let kind = if let Some(spec) = &options.spec {
+        let found = spec_kind(spec)?;
+        draft.spec = Some(if spec.contains("://") { spec.clone() } else { absolute(spec)? });
+        if let Some(DocumentKind::OpenApi { credential: wanted, .. }) = &found {
+            credential.clone_from(wanted);
+        }
+        let of_spec = match found {
+            Some(DocumentKind::GraphQl) => Kind::Graphql,
+            _ => Kind::Openapi,
+        };
+        options.kind.unwrap_or(of_spec)
+    } else if args.no_check || (base.is_some() && options.kind.is_none()) {
+        options.kind.unwrap_or_else(|| guessed(&url, base.is_some()))
+    } else {
+        options.apply(&mut draft.clone())?;
+        let (kind, wanted) = found_out(args, &url, &mut draft, config).await?;
+        credential = wanted;
+        kind
+    };
+    draft.kind = kind;
+    match (kind, draft.spec.is_some()) {
+        (Kind::Openapi, true) => draft.base_url = Some(base.unwrap_or(url)),
+        (Kind::Openapi, false) => {
+            draft.spec = Some(url.to_string());
+            draft.base_url = base;
+        }
+        (Kind::Mcp | Kind::Graphql, _) => draft.url = Some(url),
+    }
+    options.apply(&mut draft)?;
+    Ok(Known { draft, made, credential })
+}
+
+/// What the document of `--spec` is; none for one at a URL, which is read when it is connected.
+fn spec_kind(spec: &str) -> Result<Option<DocumentKind>, Failure> {
+    if spec.contains("://") {
+        return Ok(None);
+    }
+    match target::of_word(spec)? {
+        Target::Document(_, kind) => Ok(Some(kind)),
+        Target::Url(_) | Target::Program(_) => {
+            Err(Failure::other("`--spec` is neither an OpenAPI document nor a GraphQL schema"))
+        }
+    }
+}
+
+/// The protocol of a URL that is not asked.
+fn guessed(url: &Url, has_base: bool) -> Kind {
+    let path = url.path().to_ascii_lowercase();
+    let is_document = [".json", ".yaml", ".yml"].iter().any(|ending| path.ends_with(ending));
+    if has_base || is_document || path.contains("openapi") || path.contains("swagger") {
+        Kind::Openapi
+    } else if path.contains("graphql") {
+        Kind::Graphql
+    } else {
+        Kind::Mcp
+    }
+}
+
+/// Asks a URL for its protocol: first as a stranger, then with the credential. One that is private
+/// is asked too, because its owner named it.
+async fn found_out(
+    args: &AddArgs,
+    url: &Url,
+    draft: &mut Draft,
+    config: &Config,
+) -> Result<(Kind, Option<String>), Failure> {
     let spinner =
         Spinner::start(&format!("asking {} for its protocol", url.origin().ascii_serialization()));
-    let mut is_private = false;
-    let mut detected = app::detect(url, false).await;
-    if detected.as_ref().is_err_and(|why| why.contains("allow_private")) {
-        is_private = true;
+    let allowed = draft.allow_private || args.options.allow_private;
+    let mut detected = app::detect(url, allowed).await;
+    if !allowed && detected.as_ref().is_err_and(|why| why.contains("allow_private")) {
+        draft.allow_private = true;
         detected = app::detect(url, true).await;
     }
+    let mut known = Draft { kind: Kind::Mcp, url: Some(url.clone()), ..draft.clone() };
+    args.options.apply(&mut known)?;
+    if detected.is_err() && known.has_credential() {
+        known.name = "detect".into();
+        let mut keeper = Keeper::new(config);
+        let table = known.table(&mut keeper)?;
+        let name = free_name("detect", |name| config.upstreams.iter().any(|one| one.name == name));
+        let change = Change::begin(config)?.with(&name, table)?;
+        let candidate = candidate(config, &change, &[&name])?;
+        detected = app::detect_as(url, &candidate, &keeper.values()).await;
+    }
     drop(spinner);
-    let found = |kind, wants_oauth| Found { kind, wants_oauth, is_private };
-    match (detected, kind) {
-        (Ok(Detected::Mcp { wants_oauth }), None | Some(Kind::Mcp)) => {
-            Ok(found(Kind::Mcp, wants_oauth))
+    let (kind, credential) = match (detected, args.options.kind) {
+        (Ok(Detected::Mcp { wants_oauth }), _) => {
+            if wants_oauth && !known.has_credential() {
+                draft.auth = Some(Credential::OAuth);
+            }
+            (Kind::Mcp, None)
         }
-        (Ok(Detected::OpenApi), None | Some(Kind::Openapi)) => Ok(found(Kind::Openapi, false)),
-        (Ok(Detected::GraphQl), None | Some(Kind::Graphql)) => Ok(found(Kind::Graphql, false)),
-        // The owner knows better, also where nobody answers.
-        (_, Some(kind)) => Ok(found(kind, false)),
-        (Err(why), None) => Err(Failure::unavailable(format!(
-            "the protocol of `{}` is not known: {why}",
-            shown(url)
-        ))
-        .hint("check the URL, or name it with `--kind mcp`, `--kind openapi` or `--kind graphql`")),
-    }
+        (Ok(Detected::OpenApi { credential, .. }), _) => (Kind::Openapi, credential),
+        (Ok(Detected::GraphQl), _) => (Kind::Graphql, None),
+        // The owner knows better; connecting tells whether it is so.
+        (Err(_), Some(kind)) => (kind, None),
+        (Err(why), None) => {
+            let message = format!("the protocol of `{}` is not known: {why}", shown(url));
+            return Err(Failure::unavailable(message).hint(format!(
+                "check the URL, or name it with `--kind mcp`, `--kind openapi` or `--kind \
+                graphql`; {}",
+                remedy(&why)
+            )));
+        }
+    };
+    Ok((args.options.kind.unwrap_or(kind), credential))
 }
-
-fn document(text: &str) -> Result<(Table, String, bool), Failure> {
-    let path = std::path::absolute(text)
-        .map_err(|error| Failure::other(format!("`{text}` is not a path: {error}")))?;
-    if !path.is_file() {
-        return Err(Failure::other(format!("there is no file `{}`", path.display())));
-    }
-    let mut table = Table::new();
-    table["kind"] = value("openapi");
-    table["spec"] = value(path.display().to_string());
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok((table, stem, false))
-}
-
-fn command(target: &[String]) -> (Table, String, bool) {
-    let mut table = Table::new();
-    table["kind"] = value("mcp");
-    table["command"] = value(&target[0]);
-    if target.len() > 1 {
-        table["args"] = value(target[1..].iter().map(String::as_str).collect::<Array>());
-    }
-    (table, name_of_command(target), false)
-}
-
-fn is_document_file(text: &str) -> bool {
-    let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    // Also where there is none: no program is called so, and `document` says that the file is
-    // missing.
-    matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml")
-}
-
-/// `https://mcp.linear.app/mcp`: `linear`.
-fn name_of_host(url: &Url) -> String {
-    let Some(url::Host::Domain(host)) = url.host() else { return "local".to_owned() };
-    let labels: Vec<_> = host
-        .split('.')
-        .filter(|label| !matches!(*label, "api" | "mcp" | "www" | "graphql" | "app"))
-        .collect();
-    match labels.as_slice() {
-        // The last one is the top level, unless it is all there is.
-        [.., name, _] => (*name).to_owned(),
-        [only] => (*only).to_owned(),
-        [] => host.split('.').next().unwrap_or("local").to_owned(),
-    }
-}
-
-/// `npx -y @modelcontextprotocol/server-everything@1`: `everything`.
-fn name_of_command(target: &[String]) -> String {
-    let runner = matches!(
-        target[0].as_str(),
-        "npx" | "uvx" | "bunx" | "pnpx" | "node" | "python" | "python3" | "deno" | "docker"
-    );
-    let words = target.iter().skip(usize::from(runner && target.len() > 1));
-    let word = words
-        .filter(|word| !word.starts_with('-'))
-        .find(|word| !matches!(word.as_str(), "run" | "exec" | "dlx"));
-    let word = word.unwrap_or(&target[0]).trim_end_matches('/');
-    let last = word.rsplit('/').next().unwrap_or(word);
-    let bare = last.split(['@', ':']).find(|part| !part.is_empty()).unwrap_or(last);
-    let bare = bare
-        .trim_end_matches(".js")
-        .trim_end_matches(".mjs")
-        .trim_end_matches(".py")
-        .trim_end_matches(".ts");
-    let parts: Vec<_> = bare
-        .split(['-', '_', '.'])
-        .filter(|part| !matches!(*part, "mcp" | "server" | ""))
-        .collect();
-    if parts.is_empty() { bare.to_owned() } else { parts.join("-") }
-}
-
-/// The name as the configuration allows it, and one that is free.
-fn free_name(made: &str, taken: impl Fn(&str) -> bool) -> String {
-    let mut name: String = made
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
-        .take(48)
-        .collect();
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        name.insert(0, '_');
-    }
-    let is_free = |name: &str| !taken(name) && !is_reserved_namespace(name);
-    if is_free(&name) {
-        return name;
-    }
-    // There are fewer upstreams than numbers.
-    (2..10_000u32)
-        .map(|number| format!("{name}-{number}"))
-        .find(|name| is_free(name))
-        .unwrap_or(name)
-}
-
-#[cfg(test)]
-mod tests;

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// The file with a change in it that is not written yet.
+#[derive(Clone)]
 pub(super) struct Change {
     path: PathBuf,
     before: String,
@@ -65,7 +66,7 @@ impl Change {
     }
 
     /// With a further upstream.
-    pub(super) fn with(mut self, name: &str, table: Table) -> Result<Self, Failure> {
+    pub(super) fn with(mut self, name: &str, mut table: Table) -> Result<Self, Failure> {
         let upstreams = self.document.entry("upstreams").or_insert_with(|| {
             let mut table = Table::new();
             table.set_implicit(true);
@@ -81,7 +82,18 @@ impl Change {
             return Err(Failure::other(format!("there is an upstream `{name}` already"))
                 .hint("choose another name with `--name`"));
         }
+        // What stands at the end of the file stays before the new table.
+        let end = self.document.trailing().as_str().unwrap_or_default().to_owned();
+        if !end.trim().is_empty() {
+            table.decor_mut().set_prefix(format!("{}\n\n", end.trim_end()));
+        }
+        let Some(upstreams) = self.document["upstreams"].as_table_like_mut() else {
+            return Err(Failure::other("`upstreams` is not a table"));
+        };
         upstreams.insert(name, Item::Table(table));
+        if !end.trim().is_empty() {
+            self.document.set_trailing("");
+        }
         Ok(self)
     }
 
@@ -101,17 +113,32 @@ impl Change {
         }
     }
 
+    /// Reads the changed file as the configuration would.
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let sources = Sources {
+            file: Some(&self.path),
+            flags: &[],
+            environment: &ProcessEnvironment,
+            folder,
+            search_folder: false,
+        };
+        Config::load_text(&sources, &self.document.to_string())
+            .map_err(|error| Failure::other(format!("the change was not written, because {error}")))
+    }
+
     /// Writes it whole or not at all, once it is known to load.
     pub(super) fn write(&self) -> Result<(), Failure> {
         let failed = |error: std::io::Error| {
             Failure::other(format!("`{}` cannot be written: {error}", self.path.display()))
         };
+        self.load()?;
         // Over a link, the file it leads to is the one to change.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let folder = path.parent().unwrap_or(Path::new(".")).to_path_buf();
         fs::create_dir_all(&folder).map_err(failed)?;
         let fresh = folder.join(format!(".airlock.{}.toml", std::process::id()));
-        let written = self.try_write(&path, &fresh, &folder, failed);
+        let written = self.try_write(&path, &fresh, failed);
         if written.is_err() {
             // It may not have come so far.
             fs::remove_file(&fresh).ok();
@@ -123,7 +150,6 @@ impl Change {
         &self,
         path: &Path,
         fresh: &Path,
-        folder: &Path,
         failed: impl Fn(std::io::Error) -> Failure,
     ) -> Result<(), Failure> {
         let mut file =
@@ -134,19 +160,6 @@ impl Change {
         if let Ok(before) = fs::metadata(path) {
             file.set_permissions(before.permissions()).map_err(&failed)?;
         }
-        let sources = Sources {
-            file: Some(fresh),
-            flags: &[],
-            environment: &ProcessEnvironment,
-            folder,
-            search_folder: false,
-        };
-        Config::load(&sources).map_err(|error| {
-            let shown = error
-                .to_string()
-                .replace(&fresh.display().to_string(), &path.display().to_string());
-            Failure::other(format!("the change was not written, because {shown}"))
-        })?;
         fs::rename(fresh, path).map_err(&failed)
     }
 

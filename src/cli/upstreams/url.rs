@@ -1,4 +1,4 @@
-//! URLs: which may be shown, and which may be written to the configuration.
+//! URLs: how they may be shown, and whose they are.
 
 /// A URL without its query, which may hold a key.
 pub(super) fn shown(url: &url::Url) -> String {
@@ -8,13 +8,12 @@ pub(super) fn shown(url: &url::Url) -> String {
     url.to_string()
 }
 
-/// Name of the first query parameter that looks like a secret. A URL with one is not written to the
-/// configuration.
-pub(super) fn secret_parameter(url: &url::Url) -> Option<String> {
-    let looks_secret = |name: &str| {
-        let name = name.to_lowercase();
-        ["key", "token", "secret", "password", "auth", "sig"].iter().any(|word| name.contains(word))
-    };
-    let name = |(name, _): (std::borrow::Cow<'_, str>, _)| name.into_owned();
-    url.query_pairs().map(name).find(|name| looks_secret(name))
+/// Returns true for a URL of this machine.
+pub(super) fn is_local(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }

@@ -46,6 +46,7 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
         r#"
         [upstreams.program]
         command = "~/bin/server"
+        cwd = "${ROOT}/work"
         args = ["--root", "${ROOT}/x", "~/y", "a~/z", "$${ROOT}", "--token=${UNSET}",
             "for i in ${X:-1}; do echo ${i} ${ROOT}; done", "${input:key}"]
         env = { KEY = "key-${KEY}", PLAIN = "$${x}" }
@@ -65,9 +66,10 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
     ];
     let config = folder.load(&variables, &[]).unwrap();
     let [program, service] = &config.upstreams[..] else { panic!("two upstreams") };
-    let Transport::Stdio { command, args, env, env_secret, .. } = &program.transport else {
+    let Transport::Stdio { command, args, cwd, env, env_secret, .. } = &program.transport else {
         panic!("a program")
     };
+    assert_eq!(cwd.as_deref(), Some(std::path::Path::new("/srv/data/work")));
     assert_eq!(command, "/home/me/bin/server");
     let script = "for i in ${X:-1}; do echo ${i} /srv/data; done";
     let expected = [
@@ -95,6 +97,7 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
         ("command = \"x\"\nenv = { A = \"${input:key}\" }", "contains `${input:key}`"),
         ("url = \"https://x.example/\"\nheaders = { a = \"${a b}\" }", "contains `${a b}`"),
         ("url = \"https://x.example/${KEY}\"", "variables are not expanded in URLs"),
+        ("url = \"https://x.example/\"\ncwd = \"/srv\"", "needs an upstream with `command`"),
     ] {
         let error = Folder::with(&format!("[upstreams.x]\n{text}\n")).load(&variables, &[]);
         let error = error.unwrap_err();

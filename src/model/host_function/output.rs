@@ -49,8 +49,9 @@ fn found() -> Value {
 pub(super) fn discover() -> Value {
     let fields = json!({
         "bestPath": or_null("string"), "results": array(&found()), "total": integer(),
+        "note": string(),
     });
-    object(fields, &[])
+    object(fields, &["note"])
 }
 
 pub(super) fn namespaces() -> Value {

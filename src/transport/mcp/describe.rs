@@ -3,12 +3,15 @@
 
 use std::fmt::Write as _;
 
-use crate::service::view::Namespace;
+use crate::{base::text::cut, service::view::Namespace};
 
 /// Bytes of a description or of the instructions, at most.
 pub(super) const TEXT_BYTES_MAX: usize = 2048;
 /// Characters of a namespace's name in the list, at most.
 const NAMESPACE_CHARS_MAX: usize = 40;
+
+/// Bytes of the reason why there are no tools, at most.
+const WHY_BYTES_MAX: usize = 700;
 
 const INSTRUCTIONS: &str = "\
 Airlock runs TypeScript that you write, in an isolated sandbox. The code reaches the outside only \
@@ -64,19 +67,25 @@ Results over 1 MiB are read in pages with task_get. A long task answers `running
 
 /// The description of `execute`, with the connected namespaces as far as they fit.
 pub(super) fn execute(namespaces: &[Namespace]) -> String {
-    with_namespaces(EXECUTE, namespaces)
+    with_namespaces(EXECUTE, namespaces, "")
 }
 
 /// The instructions that a client reads once, when it connects, with the namespaces of that moment.
-pub(super) fn instructions(namespaces: &[Namespace]) -> String {
-    with_namespaces(INSTRUCTIONS, namespaces)
+/// Without any they say why.
+pub(super) fn instructions(namespaces: &[Namespace], why_none: &str) -> String {
+    with_namespaces(INSTRUCTIONS, namespaces, why_none)
 }
 
-fn with_namespaces(text: &str, namespaces: &[Namespace]) -> String {
+fn with_namespaces(text: &str, namespaces: &[Namespace], why_none: &str) -> String {
     let mut text = text.to_owned();
     text.push_str("\n\n");
     if namespaces.is_empty() {
-        text.push_str("No tools are connected.");
+        text.push_str("No tools are connected");
+        if !why_none.is_empty() {
+            text.push_str(": ");
+            text.push_str(cut(why_none, WHY_BYTES_MAX));
+        }
+        text.push('.');
         return text;
     }
     let (unknown, known): (Vec<_>, Vec<_>) =
@@ -140,8 +149,8 @@ mod tests {
     fn every_text_stays_under_two_kilobytes() {
         let many = many();
         for text in [
-            &instructions(&[]),
-            &instructions(&many),
+            &instructions(&[], &"why ".repeat(500)),
+            &instructions(&many, ""),
             TASK_GET,
             TASK_LIST,
             TASK_CANCEL,
@@ -156,7 +165,9 @@ mod tests {
     fn the_namespaces_are_named_with_their_counts_and_those_that_are_down_marked() {
         let github = Namespace { namespace: "github".to_owned(), tools: 42, is_down: false };
         let linear = Namespace { namespace: "linear".to_owned(), tools: 7, is_down: true };
-        for text in [execute(&[github.clone(), linear.clone()]), instructions(&[github, linear])] {
+        for text in
+            [execute(&[github.clone(), linear.clone()]), instructions(&[github, linear], "")]
+        {
             assert!(
                 text.ends_with("Connected: github (42 tools), linear (7 tools, down now)."),
                 "{text}"
@@ -170,7 +181,7 @@ mod tests {
             |name: &str, tools, is_down| Namespace { namespace: name.to_owned(), tools, is_down };
         let (files, shop) = (count("files", 0, false), count("shop", 0, true));
         let ends = |namespaces: &[Namespace], end: &str| {
-            for text in [execute(namespaces), instructions(namespaces)] {
+            for text in [execute(namespaces), instructions(namespaces, "")] {
                 assert!(text.ends_with(&format!("\n\n{end}")), "{text}");
             }
         };
@@ -188,7 +199,7 @@ mod tests {
 
     #[test]
     fn namespaces_that_do_not_fit_are_counted() {
-        for text in [execute(&many()), instructions(&many())] {
+        for text in [execute(&many()), instructions(&many(), "")] {
             let listed = text.matches("namespace_number_").count();
             assert!(listed > 3, "{text}");
             assert!(text.contains(&format!("and {} more", 200 - listed)), "{text}");

@@ -18,6 +18,8 @@ pub struct McpOptions {
     pub runtime_id: String,
     /// The runtimes that a call may name.
     pub runtimes: Vec<String>,
+    /// Why there may be no tools, for the instructions of a server without any.
+    pub why_no_tools: String,
     /// Time between two progress notifications, 10 to 15 s: clients drop a call that is silent for
     /// longer.
     pub progress_every: Duration,
@@ -33,6 +35,7 @@ impl Default for McpOptions {
             timeout_ms: 300_000,
             runtime_id: "local-v8".to_owned(),
             runtimes: vec![],
+            why_no_tools: String::new(),
             progress_every: Duration::from_secs(10),
         }
     }

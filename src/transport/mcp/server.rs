@@ -169,7 +169,7 @@ impl Mcp {
         context: &RequestContext<RoleServer>,
     ) -> Result<String, ErrorData> {
         let namespaces = self.namespaces(&self.who(context)?).await?;
-        Ok(describe::instructions(&namespaces))
+        Ok(describe::instructions(&namespaces, &self.shared.options.why_no_tools))
     }
 
     /// The input schemas with the options in force.

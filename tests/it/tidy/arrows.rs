@@ -19,7 +19,7 @@ const CATALOG_FLOORS: Floors = &[
     &["upstream"],
     &["http"],
     &["mcp", "openapi", "graphql"],
-    &["config.rs", "login.rs", "missing_secrets.rs"],
+    &["config.rs", "detect.rs", "detect", "document.rs", "login.rs", "missing_secrets.rs"],
     &["discovery", "mod.rs"],
 ];
 

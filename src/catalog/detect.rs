@@ -9,15 +9,22 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    client::{ServiceClient, ServiceConfig},
-    config::HttpAccess,
-    failure::ServiceFailure,
-    message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
+    document::{DocumentKind, document_kind},
+    http::{
+        client::{ServiceClient, ServiceConfig},
+        config::HttpAccess,
+        failure::ServiceFailure,
+        message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
+    },
+    openapi::glance::is_description,
+    redact::Secrets,
 };
-use crate::catalog::redact::Secrets;
+use crate::base::offload::offload;
 
 /// Longest time of one question.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
+/// Largest OpenAPI document, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a response that are examined: an OpenAPI document says at its beginning what it is.
 const HEAD_BYTES: usize = 64 * 1024;
 
@@ -29,8 +36,13 @@ pub enum Detected {
         /// True if it rejected the request and named its authorization server.
         wants_oauth: bool,
     },
-    /// An OpenAPI description.
-    OpenApi,
+    /// An OpenAPI document.
+    OpenApi {
+        /// Title of the API.
+        title: Option<String>,
+        /// Credential that nearly every call needs, as a phrase.
+        credential: Option<String>,
+    },
     /// A GraphQL endpoint.
     GraphQl,
 }
@@ -47,7 +59,15 @@ pub async fn detect(url: &Url, access: &HttpAccess) -> Result<Detected, String> 
         .await
         .map_err(|failure| failure.to_string())?;
     if head.status.is_success() && is_description(&String::from_utf8_lossy(&head.body)) {
-        return Ok(Detected::OpenApi);
+        return whole_description(&client, url).await;
+    }
+    if is_event_stream_of_old(&head) {
+        return Err(
+            "it is an MCP server that speaks the old transport HTTP+SSE, which Airlock does \
+            not; use its streamable HTTP address (often `/mcp` in place of `/sse`), or a program \
+            in between: `-- npx -y mcp-remote URL`"
+                .to_owned(),
+        );
     }
     let graphql = json!({ "query": "query { __typename }" });
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
@@ -62,6 +82,34 @@ pub async fn detect(url: &Url, access: &HttpAccess) -> Result<Detected, String> 
         return Ok(Detected::GraphQl);
     }
     Err(nothing(&head, mcp.as_ref().err().or(asked.as_ref().err())))
+}
+
+/// Looks at a whole OpenAPI document; the error says what is wrong with it.
+async fn whole_description(client: &ServiceClient, url: &Url) -> Result<Detected, String> {
+    let bytes = client
+        .fetch(url.clone(), DOCUMENT_BYTES_MAX)
+        .await
+        .map_err(|failure| format!("its OpenAPI document cannot be fetched: {failure}"))?;
+    let looked = offload(move || document_kind(&bytes)).await;
+    match looked.map_err(|_| "reading its document panicked".to_owned())? {
+        Ok(DocumentKind::OpenApi { title, credential }) => {
+            Ok(Detected::OpenApi { title, credential })
+        }
+        Ok(DocumentKind::GraphQl) => Err(
+            "it is a GraphQL schema; give the URL of the endpoint, and the schema with `--spec`"
+                .to_owned(),
+        ),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Returns true for the stream of an MCP server of 2024, which begins with the event `endpoint`.
+fn is_event_stream_of_old(head: &ServiceAnswer) -> bool {
+    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+        && String::from_utf8_lossy(&head.body)
+            .lines()
+            .any(|line| line.strip_prefix("event:").is_some_and(|event| event.trim() == "endpoint"))
 }
 
 fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
@@ -84,21 +132,6 @@ fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
         answer_bytes_max: HEAD_BYTES,
         until: Until::Lines(2_000),
     }
-}
-
-/// Returns true if a text begins as OpenAPI or Swagger does, in JSON or YAML.
-fn is_description(head: &str) -> bool {
-    let squeezed: String = head.chars().filter(|c| !c.is_whitespace()).take(HEAD_BYTES).collect();
-    let as_json = squeezed.starts_with('{')
-        && ["\"openapi\":\"3", "\"swagger\":\"2"].iter().any(|mark| squeezed.contains(mark));
-    let mark = |line: &str| {
-        let value = |key| {
-            line.strip_prefix(key).map(|value: &str| value.trim_start_matches([' ', '"', '\'']))
-        };
-        value("openapi:").is_some_and(|value| value.starts_with('3'))
-            || value("swagger:").is_some_and(|value| value.starts_with('2'))
-    };
-    as_json || head.lines().any(mark)
 }
 
 fn is_mcp(answer: &ServiceAnswer) -> Option<Detected> {

@@ -23,6 +23,12 @@ fn a_name_is_made_from_what_tells_services_apart() {
         ("docker run -i mcp/fetch:latest", "fetch"),
         ("/opt/tools/weather_server", "weather"),
         ("node build/index.js", "index"),
+        (
+            "docker run -i --rm -e GITHUB_TOKEN=ghp_abcdefghijklmnopqrst x/github-mcp-server",
+            "github",
+        ),
+        ("docker run -i --rm -e KEY -v /a:/b --network host mcp/fetch", "fetch"),
+        ("npx --token ghp_abcdefghijklmnopqrst weather-mcp", "weather"),
         ("mcp", "mcp"),
     ] {
         assert_eq!(command_name(command), name, "{command}");
