@@ -3,6 +3,7 @@
 
 pub mod members;
 pub mod repair;
+pub mod written;
 
 use std::io;
 
