@@ -95,6 +95,8 @@ pub(super) struct CallArgs {
     /// Time limit of the call, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
+    #[command(flatten)]
+    input: run::Input,
 }
 
 /// Arguments of `tools types`.
@@ -123,7 +125,8 @@ pub(super) async fn perform(command: ToolsCommand, config: Config) -> Result<Exi
             timeout_ms: args.timeout_ms,
             ..Execute::default()
         };
-        return run::program(request, args.json, for_people, &config).await;
+        let shape = run::Shape { json: args.json, input: args.input, adapt: for_people };
+        return run::program(request, shape, &config).await;
     }
     Connection::ask(&config, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod artifacts;
+mod asking;
 mod catalog;
 mod cli;
 mod config;
@@ -36,6 +37,7 @@ mod tidy;
 mod typings;
 mod upstream_faults;
 mod upstream_net;
+mod waiting;
 mod web;
 mod worker;
 mod worker_life;
