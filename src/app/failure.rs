@@ -16,6 +16,8 @@ pub enum Exit {
     Other = 1,
     /// Something it needs is taken, missing or does not answer.
     Unavailable = 69,
+    /// What was waited for has not happened in the time that was given.
+    NotInTime = 75,
     /// The configuration cannot be used.
     Config = 78,
 }

@@ -42,11 +42,19 @@ pub fn pieces(text: &str, lines: bool) -> Vec<(Marking, String)> {
 /// Returns the text with invisible characters and look-alike letters written as code points, for
 /// output without markup.
 pub fn escaped(text: &str) -> String {
-    let escape = |(marking, piece): (Marking, String)| match marking {
+    pieces(text, true).into_iter().map(escape).collect()
+}
+
+/// Returns the same as one line: line breaks and tabs are code points too.
+pub fn escaped_line(text: &str) -> String {
+    pieces(text, false).into_iter().map(escape).collect()
+}
+
+fn escape((marking, piece): (Marking, String)) -> String {
+    match marking {
         Marking::MixedScript => piece.chars().map(code).collect(),
         Marking::Plain | Marking::Invisible => piece,
-    };
-    pieces(text, true).into_iter().map(escape).collect()
+    }
 }
 
 /// Formats a character as its code point: `\u{202e}`.

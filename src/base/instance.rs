@@ -122,7 +122,8 @@ impl Instance {
         Ok(Some(instance).filter(Self::is_alive))
     }
 
-    fn is_alive(&self) -> bool {
+    /// Returns true if its process runs.
+    pub fn is_alive(&self) -> bool {
         let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
         pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
     }

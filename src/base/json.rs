@@ -4,6 +4,7 @@
 pub mod members;
 pub mod repair;
 pub mod splice;
+pub mod written;
 
 use std::io;
 

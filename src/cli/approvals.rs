@@ -1,10 +1,13 @@
 //! `airlock approvals`: the calls that wait for the owner's decision.
 
+mod outcome;
+mod watch;
+
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
+use self::outcome::outcome;
 use super::{
     args::{One, Page},
     client::Client,
@@ -12,7 +15,10 @@ use super::{
     list::List,
     screen::{self, age, dim, escaped, heading, print, print_json},
 };
-use crate::{app::Failure, config::Config, model::ApprovalStatus, service::view::Approval};
+use crate::{
+    app::Failure, base::json::written::Written, config::Config, model::ApprovalStatus,
+    service::view::Approval,
+};
 
 /// Columns that a list keeps for id, status, age and tool.
 const LIST_COLUMNS: usize = 96;
@@ -25,6 +31,8 @@ const OUTCOME_COLUMNS_MIN: usize = 72;
 pub(super) enum ApprovalsCommand {
     /// List approvals, newest first; those that wait unless `--status` says otherwise
     List(ListArgs),
+    /// Show calls as they begin to wait, and how they are decided, until Ctrl-C
+    Watch(watch::WatchArgs),
     /// Show one approval with everything that there is to see
     Show(One),
     /// Let the call be made, once
@@ -64,7 +72,12 @@ pub(super) async fn perform(
     command: ApprovalsCommand,
     config: Config,
 ) -> Result<ExitCode, Failure> {
+    let command = match command {
+        ApprovalsCommand::Watch(args) => return watch::perform(args, &config).await,
+        other => other,
+    };
     Connection::ask(&config, Need::Record, async |client| match command {
+        ApprovalsCommand::Watch(_) => unreachable!("was done above"),
         ApprovalsCommand::List(args) => list(client, args).await,
         ApprovalsCommand::Show(args) => show(client, args).await,
         ApprovalsCommand::Approve(args) => decide(client, args, true).await,
@@ -127,22 +140,6 @@ fn row(approval: &Approval) -> String {
     )
 }
 
-/// The outcome: who decided what, or why nobody did.
-fn outcome(approval: &Approval) -> String {
-    let by = approval.decided_by.as_ref().map(|by| format!(" by the {by}")).unwrap_or_default();
-    let note = approval.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-    let why = approval.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    match approval.status {
-        ApprovalStatus::Pending => "waiting for your approval".into(),
-        ApprovalStatus::Approved => format!("approved{by}, not sent yet{note}"),
-        ApprovalStatus::Consumed => format!("approved{by}, and sent{note}"),
-        ApprovalStatus::Denied => format!("denied{by}, not sent{note}"),
-        ApprovalStatus::Expired => "nobody decided in time, not sent".into(),
-        ApprovalStatus::Cancelled => format!("withdrawn, not sent{why}"),
-        ApprovalStatus::Void => format!("void, not sent{why}"),
-    }
-}
-
 async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let approval = client.approval(&args.id).await?;
     if args.json {
@@ -190,15 +187,16 @@ fn show_call(approval: &Approval) -> Result<(), Failure> {
     print(format!("\n{}", heading("arguments")))?;
     match &approval.args {
         Some(args) => {
-            let args: Value = serde_json::from_str(args.get()).unwrap_or_default();
-            print(escaped(&screen::pretty(&args)))?;
+            print(escaped(&Written::read(args).indented()))?;
         }
         None => print("they cannot be shown whole, so the call can only be denied")?,
     }
     print(format!("\n{}", heading("program")))?;
     if let Some(program) = &approval.code {
         for (number, line) in (1_u32..).zip(program.text.lines()) {
-            let sign = if program.line == Some(number) { '>' } else { ' ' };
+            let first = program.line.unwrap_or(u32::MAX);
+            let is_call = (first..=program.last_line.unwrap_or(first)).contains(&number);
+            let sign = if is_call { '>' } else { ' ' };
             print(format!("{sign} {} {}", dim(format!("{number:>4}")), escaped(line)))?;
         }
     }

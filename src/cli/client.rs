@@ -19,9 +19,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
 /// Time limit for the whole text of an artifact.
 const CONTENT_WITHIN: Duration = Duration::from_secs(600);
-/// Time that a request for a task waits on the server for its end, in milliseconds; then it is sent
-/// again.
-const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
 const PAGE_BYTES: u64 = 1024 * 1024;
 /// The largest response that is read, in bytes: a page of 200 tasks with their whole source and
@@ -57,6 +54,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     token: String,
+    server: Instance,
 }
 
 impl Client {
@@ -68,12 +66,17 @@ impl Client {
             Failure::other(format!("`{}` is not a URL on this machine", instance.url))
         })?;
         let http = http_client()?;
-        Ok(Self { http, base, token: instance.token.clone() })
+        Ok(Self { http, base, token: instance.token.clone(), server: instance.clone() })
     }
 
     /// True if the server answers at all.
     pub(super) async fn is_up(&self) -> bool {
         self.ask::<serde::de::IgnoredAny>(self.get(&["healthz"], &[])).await.is_ok()
+    }
+
+    /// True while the server's process runs, also where it does not answer any more.
+    pub(super) fn server_lives(&self) -> bool {
+        self.server.is_alive()
     }
 
     /// The state of the server. Needs no token.
@@ -93,10 +96,12 @@ impl Client {
         Ok(record.outcome.task_id)
     }
 
-    /// The record of a task, after at most [`WAIT_MS`] if `wait` and it has not ended.
-    pub(super) async fn task(&self, id: &str, wait: bool) -> Result<view::TaskRecord, Failure> {
-        let wait_ms = if wait { WAIT_MS } else { 0 };
-        self.ask(self.get(&["v1", "tasks", id], &[("waitMs", wait_ms.to_string())])).await
+    /// The record of a task, as soon as it has ended, or after so long.
+    pub(super) async fn task(&self, id: &str, wait: Duration) -> Result<view::TaskRecord, Failure> {
+        let query = [("waitMs", wait.as_millis().to_string())];
+        let (status, body) =
+            self.fetch(self.get(&["v1", "tasks", id], &query), ANSWER_WITHIN + wait).await?;
+        self.parse(status, &body)
     }
 
     /// The result of a completed task, whole, however large.
@@ -118,10 +123,9 @@ impl Client {
             .map_err(|error| Failure::other(format!("the result of `{id}` is not JSON: {error}")))
     }
 
-    /// A task's history, whole.
-    pub(super) async fn events(&self, id: &str) -> Result<Vec<Event>, Failure> {
+    /// A task's history after an event, to its end.
+    pub(super) async fn events(&self, id: &str, mut after: u64) -> Result<Vec<Event>, Failure> {
         let mut events = vec![];
-        let mut after = 0;
         loop {
             let query = [("after", after.to_string()), ("limit", "1000".to_owned())];
             let page: view::EventPage =
@@ -323,8 +327,7 @@ impl Client {
         &self,
         request: reqwest::RequestBuilder,
     ) -> Result<T, Failure> {
-        let (status, body) =
-            self.fetch(request, ANSWER_WITHIN + Duration::from_millis(WAIT_MS)).await?;
+        let (status, body) = self.fetch(request, ANSWER_WITHIN).await?;
         self.parse(status, &body)
     }
 
@@ -366,6 +369,10 @@ impl Client {
     }
 
     fn lost(&self, error: &reqwest::Error) -> Failure {
+        if !self.server.is_alive() {
+            return Failure::unavailable(format!("the server at {} was stopped", self.base))
+                .hint("`airlock serve` starts one");
+        }
         let what = if error.is_timeout() { "did not answer in time" } else { "does not answer" };
         Failure::unavailable(format!("the server at {} {what}", self.base))
             .hint("`airlock doctor` says more")

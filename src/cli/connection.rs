@@ -117,6 +117,22 @@ impl Connection {
         Ok(Some(Self { client, own: None }))
     }
 
+    /// The running server, which a command needs for this reason.
+    ///
+    /// # Errors
+    /// If none runs; says how one is started.
+    pub(super) async fn required(config: &Config, why: &str) -> Result<Self, Failure> {
+        let running = Self::running(config, Need::Record).await?;
+        running.ok_or_else(|| {
+            let database = config.store.path.display();
+            let message = format!("no server runs on the database `{database}`, and {why}");
+            Failure::unavailable(message).hint(format!(
+                "start one, which stays until you stop it: `{}`; then try again",
+                serve_command(config)
+            ))
+        })
+    }
+
     /// A server in this process, on a free port.
     pub(super) async fn start(config: &Config) -> Result<Self, Failure> {
         let mut config = config.clone();
@@ -180,4 +196,18 @@ pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
 /// The flag of `serve`.
 pub(super) fn listen_flag(value: &str) -> Flag {
     Flag { name: "--listen", key: "server.listen", value: value.to_owned() }
+}
+
+/// The command that starts a server with this configuration.
+fn serve_command(config: &Config) -> String {
+    let here = std::env::current_dir().ok().map(|folder| folder.join("airlock.toml"));
+    // Those two are found without being named.
+    let named = config
+        .file
+        .as_ref()
+        .filter(|file| ![&here, &config.new_file].contains(&&Some((*file).clone())));
+    named.map_or_else(
+        || "airlock serve".into(),
+        |file| format!("airlock serve --config {}", file.display()),
+    )
 }

@@ -8,6 +8,7 @@
 mod approvals;
 mod args;
 mod artifacts;
+mod card;
 mod client;
 mod connection;
 mod doctor;
@@ -16,6 +17,7 @@ mod log;
 mod mcp_call;
 mod open;
 mod policy;
+mod question;
 mod run;
 mod running;
 mod screen;
@@ -24,10 +26,12 @@ mod serve;
 mod settings;
 mod stop;
 mod tasks;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod tools;
 mod upstreams;
+mod wait;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -66,17 +70,17 @@ enum Command {
     Mcp,
     /// Run one program and print its result; exits with the task's exit code
     Run(run::RunArgs),
-    /// List, read or cancel tasks
+    /// List, read, follow or cancel tasks
     #[command(subcommand)]
     Tasks(tasks::TasksCommand),
-    /// List, show, approve or deny the calls that wait for your approval
+    /// List, watch, show, approve or deny the calls that wait for your approval
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
     /// List, show, get or remove responses that were too large for a program
     #[command(subcommand)]
     Artifacts(artifacts::ArtifactsCommand),
-    /// Make a link that signs your browser in to the running server's pages
-    Open(Output),
+    /// Open the running server's pages in your browser, signed in; without a desktop, print a link
+    Open(open::OpenArgs),
     /// List, search, describe or call the tools that code may call
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
@@ -137,7 +141,7 @@ impl Cli {
             Command::Tasks(command) => tasks::perform(command, config).await,
             Command::Approvals(command) => approvals::perform(command, config).await,
             Command::Artifacts(command) => artifacts::perform(command, config).await,
-            Command::Open(output) => open::perform(output, &config).await,
+            Command::Open(args) => open::perform(args, &config).await,
             Command::Tools(command) => tools::perform(command, config).await,
             Command::Upstreams(command) => upstreams::perform(command, config).await,
             Command::Secrets(command) => secrets::perform(command, &config),

@@ -6,7 +6,6 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::Args;
@@ -16,8 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     client::Client,
     connection::{Connection, Need},
+    question,
     screen::{self, Spinner, Stream, note, print, print_json},
     stop,
+    terminal::Terminal,
+    wait::{Wait, Waited},
 };
 use crate::{
     app::Failure,
@@ -26,12 +28,9 @@ use crate::{
     model::{LogLevel, TaskStatus},
     service::{
         Execute,
-        view::{TaskOutcome, TaskRecord},
+        view::{PendingApproval, TaskOutcome, TaskRecord},
     },
 };
-
-/// Pause between two requests for the task, where the server answers at once.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The arguments of `run`.
 #[derive(Debug, Args)]
@@ -51,6 +50,16 @@ pub(super) struct RunArgs {
     /// Groups tasks, for `tasks list --session`
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
+    #[command(flatten)]
+    input: Input,
+}
+
+/// Whether the person at the terminal may be asked.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Input {
+    /// Do not ask at the terminal about calls that wait for approval; print how they are decided
+    #[arg(long)]
+    no_input: bool,
 }
 
 /// Runs the program and exits as it did.
@@ -62,15 +71,23 @@ pub(super) async fn perform(args: RunArgs, config: Config) -> Result<ExitCode, F
         runtime_id: args.runtime,
         ..Execute::default()
     };
-    program(request, args.json, |_| {}, &config).await
+    program(request, Shape { json: args.json, input: args.input, adapt: |_| {} }, &config).await
 }
 
-/// Runs a program, shows its result, and exits as it did. `adapt` changes the record before it is
-/// shown to people.
+/// How the end of a program is shown, and how the person takes part before.
+pub(super) struct Shape {
+    /// The whole record as JSON, and nothing for people.
+    pub(super) json: bool,
+    /// Whether the person may be asked.
+    pub(super) input: Input,
+    /// Changes the record before it is shown to people.
+    pub(super) adapt: fn(&mut TaskRecord),
+}
+
+/// Runs a program, shows its result, and exits as it did.
 pub(super) async fn program(
     request: Execute,
-    json: bool,
-    adapt: fn(&mut TaskRecord),
+    shape: Shape,
     config: &Config,
 ) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
@@ -78,65 +95,84 @@ pub(super) async fn program(
         connection = Connection::open(config, Need::Tools) => connection?,
         () = stop.cancelled() => return Ok(ExitCode::from(stop::INTERRUPTED)),
     };
-    let record = follow(&connection.client, &request, &stop).await;
+    let asks = !shape.json && !shape.input.no_input;
+    let record = follow(&connection.client, &request, asks, &stop, config).await;
     connection.close().await?;
     let mut record = record?;
-    if json {
+    let exit = exit(&record.outcome);
+    if shape.json {
         print_json(&serde_json::to_value(&record).expect("a record has string keys"))?;
     } else {
-        adapt(&mut record);
+        (shape.adapt)(&mut record);
         show(&record.outcome)?;
     }
-    let exit = record.outcome.exit_code.and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(exit.unwrap_or(1)))
+    Ok(exit)
+}
+
+/// The exit code of a task that has ended.
+pub(super) fn exit(task: &TaskOutcome) -> ExitCode {
+    let exit = task.exit_code.and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(exit.unwrap_or(1))
 }
 
 /// Submits, waits for the end, and fetches a result that is too large for the record. A signal to
-/// stop cancels the task.
+/// stop cancels the task. `asks`: the person at the terminal, if there is one, is asked about calls
+/// that wait for approval.
 async fn follow(
     client: &Client,
     request: &Execute,
+    asks: bool,
     stop: &CancellationToken,
+    config: &Config,
 ) -> Result<TaskRecord, Failure> {
     let spinner = Spinner::start("running");
     let id = client.submit(request).await?.to_string();
-    let mut cancelled = false;
     let mut announced = BTreeSet::new();
-    loop {
-        let record = tokio::select! {
-            record = client.task(&id, true) => record?,
-            () = stop.cancelled(), if !cancelled => {
-                cancelled = true;
-                note("interrupted: the task is cancelled");
-                spinner.say("cancelling");
-                client.cancel(&id).await?
-            }
-        };
+    let look = async |record: TaskRecord| {
         match record.outcome.status {
             TaskStatus::Queued => spinner.say("waiting for a worker"),
-            TaskStatus::AwaitingApproval => {
-                spinner.say("waiting for an approval");
-                announce_approvals(&record.outcome, &mut announced);
-            }
-            TaskStatus::Running => spinner.say("running"),
-            _ => return whole(client, record).await,
+            TaskStatus::AwaitingApproval => spinner.say("waiting for an approval"),
+            _ => spinner.say("running"),
         }
-        tokio::time::sleep(RETRY_AFTER).await;
-    }
+        let mut is_new = false;
+        for approval in &record.outcome.approvals {
+            if !announced.insert(approval.approval_id.clone()) {
+                continue;
+            }
+            is_new = true;
+            let terminal = if asks { Terminal::of_a_person() } else { None };
+            let is_settled = match terminal {
+                Some(terminal) => {
+                    let _quiet = spinner.pause();
+                    question::ask(&terminal, client, &approval.approval_id).await?
+                }
+                None => false,
+            };
+            if !is_settled {
+                announce(approval);
+            }
+        }
+        Ok(is_new)
+    };
+    let record = match (Wait { config, client, id: &id, stop }).for_end(look).await? {
+        Waited::Ended(record) => *record,
+        Waited::Interrupted => {
+            note("interrupted: the task is cancelled");
+            spinner.say("cancelling");
+            client.cancel(&id).await?
+        }
+    };
+    whole(client, record).await
 }
 
-/// Says once for each approval which command decides it.
-fn announce_approvals(task: &TaskOutcome, announced: &mut BTreeSet<String>) {
-    for approval in &task.approvals {
-        let id = &approval.approval_id;
-        if announced.insert(id.clone()) {
-            let tool = screen::plain(&approval.tool);
-            note(format!(
-                "`{tool}` is waiting for your approval: airlock approvals show {id}, then approve \
-                or deny"
-            ));
-        }
-    }
+/// Says where a call that waits is decided.
+fn announce(approval: &PendingApproval) {
+    let (id, tool) = (&approval.approval_id, screen::plain(&approval.tool));
+    let page = approval.url.as_deref().map(|url| format!(", or {url}")).unwrap_or_default();
+    note(format!(
+        "`{tool}` is waiting for your approval: airlock approvals show {id}, then approve or \
+        deny{page}"
+    ));
 }
 
 /// The record with its result, however large that is.
@@ -167,7 +203,8 @@ fn read(file: &Path, code_kb: u64) -> Result<String, Failure> {
     decoded(&code).map(str::to_owned).map_err(|error| cannot(std::io::Error::other(error)))
 }
 
-fn show(task: &TaskOutcome) -> Result<(), Failure> {
+/// Shows an end: console output, result, warnings, error, and one line.
+pub(super) fn show(task: &TaskOutcome) -> Result<(), Failure> {
     write_logs(task, Stream::Error)?;
     if task.status == TaskStatus::Completed {
         print(screen::pretty(&task.result))?;

@@ -18,12 +18,17 @@ const WIDTH: usize = 120;
 /// Writes text to standard output, with a line end. A reader that has gone away (`| head`) is no
 /// failure.
 pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
+    print_to_reader(text).map(drop)
+}
+
+/// Writes text to standard output, with a line end. Returns false where the reader has gone away:
+/// a command without an end of its own ends then.
+pub(super) fn print_to_reader(text: impl AsRef<str>) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::other(format!("standard output cannot be written: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::other(format!("standard output cannot be written: {error}"))),
     }
 }
 
@@ -158,6 +163,11 @@ pub(super) fn age(moment: Timestamp) -> String {
     }
 }
 
+/// The time of day of a moment, as this machine's clock shows it.
+pub(super) fn clock(moment: Timestamp) -> String {
+    moment.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
 /// A spinner on standard error while something is awaited, and a progress bar once the amount of
 /// work is known; nothing where standard error is no terminal.
 #[derive(Clone)]
@@ -182,6 +192,12 @@ impl Spinner {
         self.0.0.set_message(text.to_owned());
     }
 
+    /// Hides it until the result is dropped, so that something else can be shown.
+    pub(super) fn pause(&self) -> Paused<'_> {
+        self.0.0.finish_and_clear();
+        Paused(self)
+    }
+
     /// Shows how much of the work is done; nothing where there is nothing to count.
     pub(super) fn count(&self, done: usize, all: usize) {
         let bar = &self.0.0;
@@ -195,6 +211,17 @@ impl Spinner {
             bar.set_length(all as u64);
             bar.set_position(done as u64);
         }
+    }
+}
+
+/// A spinner that is hidden.
+pub(super) struct Paused<'s>(&'s Spinner);
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        let bar = &self.0.0.0;
+        bar.reset();
+        bar.enable_steady_tick(TICK);
     }
 }
 

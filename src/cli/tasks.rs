@@ -1,6 +1,8 @@
 //! `airlock tasks`: the tasks on record.
 
-use std::process::ExitCode;
+mod wait;
+
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
@@ -32,6 +34,11 @@ pub(super) enum TasksCommand {
     List(ListArgs),
     /// Show one task: its record, its history, its result
     Get(One),
+    /// Wait until one task ends; exits with its exit code
+    Wait(wait::WaitArgs),
+    /// Print console output and calls of one task as they come, then its end; exits with its exit
+    /// code
+    Follow(wait::FollowArgs),
     /// End a task; one that has ended stays as it is
     Cancel(One),
 }
@@ -56,7 +63,13 @@ pub(super) struct ListArgs {
 
 /// Performs the command.
 pub(super) async fn perform(command: TasksCommand, config: Config) -> Result<ExitCode, Failure> {
+    let command = match command {
+        TasksCommand::Wait(args) => return wait::wait(args, &config).await,
+        TasksCommand::Follow(args) => return wait::follow(args, &config).await,
+        other => other,
+    };
     Connection::ask(&config, Need::Record, async |client| match command {
+        TasksCommand::Wait(_) | TasksCommand::Follow(_) => unreachable!("was done above"),
         TasksCommand::List(args) => list(client, args).await,
         TasksCommand::Get(args) => get(client, args).await,
         TasksCommand::Cancel(args) => cancel(client, args).await,
@@ -102,8 +115,8 @@ fn row(task: &TaskRow) -> String {
 }
 
 async fn get(client: &Client, args: One) -> Result<(), Failure> {
-    let record = run::whole(client, client.task(&args.id, false).await?).await?;
-    let events = client.events(&args.id).await?;
+    let record = run::whole(client, client.task(&args.id, Duration::ZERO).await?).await?;
+    let events = client.events(&args.id, 0).await?;
     if args.json {
         let mut object = with_id(record.outcome.task_id, &record);
         object["events"] = serde_json::to_value(&events).expect("events have string keys");

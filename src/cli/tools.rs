@@ -96,6 +96,8 @@ pub(super) struct CallArgs {
     /// Time limit of the call, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
+    #[command(flatten)]
+    input: run::Input,
 }
 
 /// Arguments of `tools types`.
@@ -124,7 +126,8 @@ pub(super) async fn perform(command: ToolsCommand, config: Config) -> Result<Exi
             timeout_ms: args.timeout_ms,
             ..Execute::default()
         };
-        return run::program(request, args.json, for_people, &config).await;
+        let shape = run::Shape { json: args.json, input: args.input, adapt: for_people };
+        return run::program(request, shape, &config).await;
     }
     let hint = match config.upstreams.is_empty() {
         true => "no upstreams are configured; `airlock upstreams add …` adds one",

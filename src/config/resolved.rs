@@ -46,6 +46,11 @@ impl Store {
         self.state_file("instance.json")
     }
 
+    /// Path of the page that leads a browser to the running server with a link to sign in.
+    pub fn sign_in_page(&self) -> PathBuf {
+        self.state_file("sign-in.html")
+    }
+
     /// Path of the folder that caches the tools of upstreams.
     pub fn tool_cache(&self) -> PathBuf {
         self.state_file("catalog")

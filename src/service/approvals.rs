@@ -47,6 +47,7 @@ impl Service {
             within("limit", request.limit.map(u64::from), 1, u64::from(APPROVALS_LIST_MAX))?;
         let filter = ApprovalFilter {
             status: request.status,
+            past: request.past.unwrap_or(false),
             task_id: request.task_id.as_deref().map(task_id).transpose()?,
             limit: limit.map_or(LIST_LIMIT, |limit| limit as u32),
             cursor: request.cursor,
@@ -60,6 +61,15 @@ impl Service {
             approvals: page.approvals.into_iter().map(row).collect(),
             next_cursor: page.next_cursor,
         })
+    }
+
+    /// The numbers of approvals of the workspace.
+    pub(super) async fn approval_count(
+        &self,
+        who: &Principal,
+    ) -> Result<view::ApprovalCounts, ServiceError> {
+        let counts = self.store.count_approvals(&who.workspace_id).await.map_err(store_error)?;
+        Ok(view::ApprovalCounts { waiting: counts.waiting, past: counts.past })
     }
 
     /// One approval, with everything that a person must see to decide.
@@ -179,8 +189,12 @@ impl Service {
         task: TaskId,
     ) -> Result<Vec<PendingApproval>, ServiceError> {
         let status = Some(ApprovalStatus::Pending);
-        let filter =
-            ApprovalFilter { status, task_id: Some(task), limit: PENDING_MAX, cursor: None };
+        let filter = ApprovalFilter {
+            status,
+            task_id: Some(task),
+            limit: PENDING_MAX,
+            ..Default::default()
+        };
         let page = self.store.approvals(workspace, filter).await.map_err(store_error)?;
         let pending = page.approvals.into_iter().map(|approval| PendingApproval {
             approval_id: approval.id.to_string(),

@@ -9,10 +9,11 @@ use tracing::Instrument;
 use super::{
     Service, ServiceError,
     requests::{
-        ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList, ArtifactRead,
-        ArtifactRemove, ConfigReload, Execution, HealthCheck, NamespaceList, PolicyExplain,
-        PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel, TaskEvents,
-        TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes,
+        ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList,
+        ArtifactRead, ArtifactRemove, ConfigReload, Execution, HealthCheck, NamespaceList,
+        PolicyExplain, PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel,
+        TaskEvents, TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh,
+        ToolTypes,
     },
     view,
 };
@@ -105,6 +106,8 @@ commands! {
     ToolChanges(ToolChanges) as "tool_changes" -> ChangeCounters;
     /// Approvals of the workspace, the newest first.
     ApprovalList(ApprovalList) as "approval_list" -> view::ApprovalPage;
+    /// The numbers of approvals of the workspace.
+    ApprovalCount(ApprovalCount) as "approval_count" -> view::ApprovalCounts;
     /// One approval, with everything that a person must see to decide.
     ApprovalGet(ApprovalGet) as "approval_get" -> view::Approval;
     /// Decides an approval. Of several decisions at once the first counts; one that comes too
@@ -156,9 +159,10 @@ pub fn authorize(principal: &Principal, command: &Command) -> Result<(), Service
         | Command::ToolTypes(_)
         | Command::NamespaceList(_)
         | Command::ToolChanges(_) => Role::Agent,
-        Command::ApprovalList(_) | Command::ApprovalGet(_) | Command::ApprovalDecide(_) => {
-            Role::Approver
-        }
+        Command::ApprovalList(_)
+        | Command::ApprovalCount(_)
+        | Command::ApprovalGet(_)
+        | Command::ApprovalDecide(_) => Role::Approver,
         Command::ToolRefresh(_)
         | Command::ConfigReload(_)
         | Command::ArtifactList(_)
@@ -231,6 +235,7 @@ impl Service {
             C::ApprovalList(request) => {
                 R::ApprovalList(self.approval_list(who, request).await?.into())
             }
+            C::ApprovalCount(_) => R::ApprovalCount(self.approval_count(who).await?.into()),
             C::ApprovalGet(request) => {
                 R::ApprovalGet(self.approval_get(who, &request.id).await?.into())
             }

@@ -31,11 +31,11 @@ pub use configuration::Configuration;
 pub use error::ServiceError;
 pub use policy::scope_text;
 pub use requests::{
-    ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList, ArtifactRead,
-    ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, NamespaceList, PolicyCaller,
-    PolicyExplain, PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow, PolicyTest,
-    PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList, TaskMedia,
-    ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,
+    ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList,
+    ArtifactRead, ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, NamespaceList,
+    PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow,
+    PolicyTest, PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList,
+    TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,
 };
 
 /// Limits and defaults of the service itself.

@@ -191,6 +191,9 @@ pub struct ApprovalList {
     /// Only of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ApprovalStatus>,
+    /// True: only those that are not pending any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<bool>,
     /// Only of this task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
@@ -201,6 +204,10 @@ pub struct ApprovalList {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
+
+/// The numbers of approvals.
+#[derive(Debug, Clone, Copy)]
+pub struct ApprovalCount;
 
 /// One approval.
 #[derive(Debug, Clone)]

@@ -197,6 +197,11 @@ impl Service {
         }
         let mut record = view_of(&task, raw.as_ref());
         record.outcome.approvals = self.pending(&task).await?;
+        if !task.status.is_terminal()
+            && let Some(live) = self.engine.unfinished(task.task_id)
+        {
+            record.outcome.logs = Some(live.console()).filter(|logs| !logs.is_empty());
+        }
         Ok(record)
     }
 

@@ -30,6 +30,12 @@ pub trait ApprovalStore: Send + Sync + 'static {
         workspace_id: &'a str,
         filter: ApprovalFilter,
     ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>>;
+
+    /// The numbers of approvals of a workspace.
+    fn count_approvals<'a>(
+        &'a self,
+        workspace_id: &'a str,
+    ) -> BoxFuture<'a, Result<ApprovalCounts, StoreError>>;
 }
 
 /// A change of an approval's status, which happens only where the row has exactly this one now.
@@ -67,12 +73,23 @@ pub enum Decided {
 pub struct ApprovalFilter {
     /// Only of this status.
     pub status: Option<ApprovalStatus>,
+    /// Only those that are not pending any more.
+    pub past: bool,
     /// Only of this task.
     pub task_id: Option<TaskId>,
     /// At most so many, 1 to [`APPROVALS_LIST_MAX`].
     pub limit: u32,
     /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
+}
+
+/// Numbers of approvals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApprovalCounts {
+    /// Those that are pending.
+    pub waiting: u64,
+    /// The others.
+    pub past: u64,
 }
 
 /// One page of approvals.

@@ -19,7 +19,8 @@ mod tasks;
 use futures::future::BoxFuture;
 
 pub use approvals::{
-    APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore, Decided,
+    APPROVALS_LIST_MAX, ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage,
+    ApprovalStore, Decided,
 };
 pub use artifacts::{
     ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::{StopCause, TaskAction, TaskEvent, TaskState};
 use crate::{
-    model::{EventDetails, RawJson, Task, TaskId, TaskStatus},
+    model::{EventDetails, LogLine, Logs, RawJson, Task, TaskId, TaskStatus},
     sandbox::WallClock,
     store::NewTask,
 };
@@ -34,6 +34,8 @@ pub struct TaskHandle {
     /// Counts the approvals that were asked for, and the calls that went on.
     approvals: AtomicU64,
     latest: Mutex<Option<Latest>>,
+    /// Console output so far. The run keeps within its limits, and passes on what it keeps.
+    console: Mutex<Vec<LogLine>>,
     /// Counts the changes that a waiting caller may want to know of.
     changes: watch::Sender<u64>,
 }
@@ -72,6 +74,7 @@ impl TaskHandle {
             tool_calls: AtomicU64::new(0),
             approvals: AtomicU64::new(0),
             latest: Mutex::default(),
+            console: Mutex::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -104,6 +107,11 @@ impl TaskHandle {
     /// The latest that happened in it.
     pub fn latest(&self) -> Option<Latest> {
         self.latest.lock().clone()
+    }
+
+    /// Its console output so far, without what was dropped.
+    pub fn console(&self) -> Logs {
+        Logs { lines: self.console.lock().clone(), ..Logs::default() }
     }
 
     /// Changes whenever its status, its number of calls, its approvals or the latest does.
@@ -160,8 +168,9 @@ impl TaskHandle {
     }
 
     /// Takes a line of the console.
-    pub(super) fn report_line(&self, text: &str) {
-        self.happened(Latest::Console(line(text)));
+    pub(super) fn report_line(&self, written: &LogLine) {
+        self.console.lock().push(written.clone());
+        self.happened(Latest::Console(line(&written.text)));
     }
 
     /// Says that an approval can be read from the record.

@@ -109,7 +109,7 @@ impl ToolHost for Host {
     fn log(&self, line: &LogLine) {
         let (task, bytes) = (&self.context.task.id, line.text.len());
         tracing::debug!(%task, level = ?line.level, bytes, "console output");
-        self.context.handle.report_line(&line.text);
+        self.context.handle.report_line(line);
     }
 }
 

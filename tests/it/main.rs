@@ -5,6 +5,7 @@
 mod adding;
 mod approvals;
 mod artifacts;
+mod asking;
 mod catalog;
 mod cli;
 mod config;
@@ -42,6 +43,7 @@ mod tidy;
 mod typings;
 mod upstream_faults;
 mod upstream_net;
+mod waiting;
 mod web;
 mod worker;
 mod worker_life;

@@ -156,7 +156,7 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<RecordedCall>, Failu
 
 /// The decided calls of one task.
 async fn calls_of(client: &Client, task: &TaskRow) -> Result<Vec<RecordedCall>, Failure> {
-    let events = client.events(&task.task_id.to_string()).await?;
+    let events = client.events(&task.task_id.to_string(), 0).await?;
     let call = |event: Event| {
         let EventDetails::CallRequested(call) = event.data else { return None };
         // Host functions are decided too: they are always allowed.

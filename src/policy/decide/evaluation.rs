@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::policy::{
-    compiled::{ApprovalTerms, CompiledEntry, CompiledRule},
+    compiled::{ApprovalTerms, CompiledEntry, CompiledLayer, CompiledRule},
+    file::DefaultAction,
     loaded::Policy,
     model::{
         call::Call,
@@ -130,18 +131,37 @@ impl<'p, 'c> Evaluation<'p, 'c> {
     ) -> AskTerms {
         let reason = match &message {
             Some(message) => message.to_string(),
-            // Only rules of a file have a pointer.
-            None if rule.pointer.is_empty() => format!(
-                "no file decides about `{}`, and the {} asks about the class {}",
-                self.tool(),
-                rule.layer,
-                self.class
-            ),
-            None => {
-                format!("rule `{}` asks about `{}`, class {}", rule.name, self.tool(), self.class)
-            }
+            None => self.reason_to_ask(rule),
         };
         AskTerms { timeout: terms.timeout, reason, message }
+    }
+
+    /// Returns the reason of a rule without a message: a sentence for the person who decides.
+    fn reason_to_ask(&self, rule: &RuleRef) -> String {
+        let calls = match self.class {
+            Class::Unknown => "calls of unknown class".to_owned(),
+            class => format!("{class} calls"),
+        };
+        // Only rules of a file have a pointer.
+        if rule.pointer.is_empty() {
+            let profile = self.policy.options.profile.as_str();
+            return format!(
+                "No rule covers this tool. The `{profile}` profile asks before {calls}."
+            );
+        }
+        let layers = &self.policy.compiled.layers;
+        let is_default = |layer: &&CompiledLayer| layer.default_rule == *rule;
+        match layers.iter().find(is_default).map(|layer| layer.default) {
+            None => format!("The rule `{}` asks before this call.", rule.name),
+            Some(Some(DefaultAction::Auto)) => format!(
+                "No rule in `{}` covers this tool. The file's default `auto` asks before {calls}.",
+                rule.layer
+            ),
+            Some(_) => format!(
+                "No rule in `{}` covers this tool. The file's default asks before every call.",
+                rule.layer
+            ),
+        }
     }
 
     /// Builds a denial of the call.

@@ -59,4 +59,15 @@ impl Reservation {
         };
         Denial { code: DenialCode::RateLimited, message, hidden: false, retry_after }
     }
+
+    /// Returns the reason for asking about a call beyond the limit: sentences for the person who
+    /// decides.
+    pub fn used_up(&self) -> String {
+        let Self { max, window, rule, .. } = self;
+        let used_up = format!("The limit of {max} per {window} is used up (rule `{}`).", rule.name);
+        match &self.message {
+            Some(message) => format!("{message} {used_up}"),
+            None => used_up,
+        }
+    }
 }

@@ -27,6 +27,7 @@ fn commands() -> Vec<Command> {
         NamespaceList.into(),
         ToolChanges.into(),
         ApprovalList::default().into(),
+        ApprovalCount.into(),
         ApprovalGet { id: id() }.into(),
         decision.into(),
         ArtifactList::default().into(),
@@ -68,7 +69,7 @@ fn each_role_allows_exactly_its_own_commands() {
         "health",
     ];
     assert_eq!(allowed(&[Role::Agent]), agent.into());
-    let approver = ["approval_list", "approval_get", "approval_decide", "health"];
+    let approver = ["approval_list", "approval_count", "approval_get", "approval_decide", "health"];
     assert_eq!(allowed(&[Role::Approver]), approver.into());
     let admin = [
         "tool_refresh",

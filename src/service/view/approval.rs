@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
+use super::call_lines;
 use crate::{
     base::digest,
     model::{self, ApprovalId, ApprovalStatus, RawJson, Role, TaskId, Timestamp},
@@ -21,6 +22,15 @@ pub struct ApprovalPage {
     /// Cursor of the next page; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+/// Numbers of approvals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApprovalCounts {
+    /// Those that wait for a decision.
+    pub waiting: u64,
+    /// The others.
+    pub past: u64,
 }
 
 /// An approval: the exact call, its caller and reason, and its decision.
@@ -129,7 +139,10 @@ pub struct Program {
     pub sha256: String,
     /// The line that makes the call, from 1; null where it is not known.
     pub line: Option<u32>,
-    /// That line's text.
+    /// The last line of that call, which may take several; null where it is not known.
+    #[serde(default)]
+    pub last_line: Option<u32>,
+    /// The text of `line`.
     pub snippet: Option<String>,
     /// The text.
     pub text: String,
@@ -232,6 +245,7 @@ impl Approval {
         let code = code.map(|text| Program {
             sha256: digest::sha256(&text),
             line,
+            last_line: line.and_then(|line| call_lines::last_line(&text, line)),
             snippet: line
                 .and_then(|line| text.lines().nth(line.checked_sub(1)? as usize))
                 .map(str::to_owned),

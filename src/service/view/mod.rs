@@ -5,6 +5,7 @@
 
 mod approval;
 mod artifact;
+mod call_lines;
 mod health;
 mod policy;
 mod task;
@@ -12,7 +13,8 @@ mod tool;
 
 pub(super) use approval::Shown;
 pub use approval::{
-    ARGS_BYTES_MAX, Approval, ApprovalPage, ApprovalPrincipal, PriorCall, Program, Rule, ToolAbout,
+    ARGS_BYTES_MAX, Approval, ApprovalCounts, ApprovalPage, ApprovalPrincipal, PriorCall, Program,
+    Rule, ToolAbout,
 };
 pub use artifact::{Artifact, ArtifactPage, Removed};
 pub use health::{

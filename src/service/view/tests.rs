@@ -93,6 +93,7 @@ fn an_approval_shows_the_exact_call_and_who_makes_it() {
       "code": {
         "sha256": "733e6738dcd812ff0a3deffa13f5c28ff12881a6db9f5f121ef54abb0d186d26",
         "line": 2,
+        "lastLine": 2,
         "snippet": "await tools.bank.pay({ amount: 5 })",
         "text": "// pays\nawait tools.bank.pay({ amount: 5 })"
       },

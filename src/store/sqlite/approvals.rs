@@ -10,8 +10,8 @@ use super::{
 use crate::{
     model::{Approval, ApprovalId, ApprovalStatus},
     store::{
-        APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided, LIST_BYTES_MAX,
-        StoreError,
+        APPROVALS_LIST_MAX, ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, Decided,
+        LIST_BYTES_MAX, StoreError,
     },
 };
 
@@ -30,6 +30,9 @@ const INSERT: &str = "INSERT INTO approvals
     (id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at,
         principal)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
+const COUNT: &str = "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FROM approvals
+    WHERE workspace_id = ?1";
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
@@ -107,6 +110,9 @@ pub(super) async fn list(
     if let Some(status) = filter.status {
         query.push(" AND status = ").push_bind(status.as_str());
     }
+    if filter.past {
+        query.push(" AND status <> 'pending'");
+    }
     if let Some(task) = filter.task_id {
         query.push(" AND task_id = ").push_bind(task.to_string());
     }
@@ -128,6 +134,19 @@ pub(super) async fn list(
         page.approvals.push(approval);
     }
     Ok(page)
+}
+
+pub(super) async fn count(
+    pool: &SqlitePool,
+    workspace_id: &str,
+) -> Result<ApprovalCounts, StoreError> {
+    let row = sqlx::query(COUNT).bind(workspace_id).fetch_one(pool).await.map_err(failed)?;
+    let number = |at: usize| {
+        let number = row.try_get::<i64, _>(at).map_err(failed)?;
+        Ok::<_, StoreError>(u64::try_from(number).unwrap_or(0))
+    };
+    let waiting = number(0)?;
+    Ok(ApprovalCounts { waiting, past: number(1)?.saturating_sub(waiting) })
 }
 
 fn one(workspace_id: &str, id: ApprovalId) -> QueryBuilder<Sqlite> {

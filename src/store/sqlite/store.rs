@@ -10,11 +10,11 @@ use super::{
 use crate::{
     model::{Approval, ApprovalId, Artifact, ArtifactId, Event, Task, TaskId, Timestamp},
     store::{
-        ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactAt, ArtifactFilter,
-        ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold, CounterRead,
-        CounterStore, Created, Decided, HoldToken, JournalStore, NewTask, Recovered, Recovery,
-        RecoveryStore, Reserved, ResultPiece, Store, StoreError, Swept, TaskChange, TaskFilter,
-        TaskPage, TaskStore, Written, counters_fit,
+        ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactAt,
+        ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
+        CounterRead, CounterStore, Created, Decided, HoldToken, JournalStore, NewTask, Recovered,
+        Recovery, RecoveryStore, Reserved, ResultPiece, Store, StoreError, Swept, TaskChange,
+        TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
 };
 
@@ -116,6 +116,13 @@ impl ApprovalStore for SqliteStore {
         filter: ApprovalFilter,
     ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
         Box::pin(approvals::list(&self.readers, workspace_id, filter))
+    }
+
+    fn count_approvals<'a>(
+        &'a self,
+        workspace_id: &'a str,
+    ) -> BoxFuture<'a, Result<ApprovalCounts, StoreError>> {
+        Box::pin(approvals::count(&self.readers, workspace_id))
     }
 }
 

@@ -340,8 +340,7 @@ impl CallState {
             }
             // Only the bound could stop it then, so it asks once.
             OnExceed::Ask(terms) if !self.beyond.contains(&limit.key) => {
-                let reason = format!("{}: {}", terms.reason, limit.denial(None).message);
-                let terms = AskTerms { reason, ..terms.clone() };
+                let terms = AskTerms { reason: limit.used_up(), ..terms.clone() };
                 let request = decided.request(Some(limit.rule.clone()), terms);
                 self.ask(Question::Counter(limit.key.clone()), request)
             }

@@ -115,7 +115,7 @@ pub(super) fn rpc(
 
 pub(super) async fn route_not_found(uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    let hint = "the server has /mcp, /v1, /approvals, /healthz and /metrics";
+    let hint = "the server has /, /mcp, /v1, /approvals, /healthz and /metrics";
     refuse(
         StatusCode::NOT_FOUND,
         ErrorCode::RouteNotFound,

@@ -1,14 +1,18 @@
 //! The owner's pages, as a browser without scripts sees them.
 
+mod looks;
+
 use std::process::Stdio;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::ASKS;
 use crate::support::{policy::Policed, server::airlock};
 
-struct Browser<'a> {
+pub(super) struct Browser<'a> {
     policed: &'a Policed,
     http: Client,
     cookie: String,
@@ -47,7 +51,19 @@ impl<'a> Browser<'a> {
             "{policy}"
         );
         let page = answer.text().await.unwrap();
-        assert!(!page.contains("<script") && !page.contains(" style="), "{page}");
+        assert!(!page.contains(" style="), "{page}");
+        match page.split_once("<script>") {
+            None => assert!(!page.contains("<script") && !policy.contains("script"), "{policy}"),
+            Some((_, rest)) => {
+                // The one script is allowed by what it says, and nothing else is.
+                let (script, rest) = rest.split_once("</script>").unwrap();
+                assert!(!rest.contains("<script") && !page.contains("<script "), "{page}");
+                let digest = STANDARD.encode(Sha256::digest(script.as_bytes()));
+                let allowed = format!("; script-src 'sha256-{digest}'; connect-src 'self';");
+                assert!(policy.contains(&allowed), "{policy}");
+                assert!(!script.contains("innerHTML") && !script.contains("method"), "{script}");
+            }
+        }
         page
     }
 
@@ -110,13 +126,14 @@ async fn the_page_shows_everything_and_approves_once() {
         "airlock-tests",
         "demo.echo",
         "completed",
-        "left",
+        "expires in ",
         "Approve once",
         "demo's description of this tool (not checked)",
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }
-    let marked = "<mark><span class=\"number\">2</span> return await tools.demo.notes.add(";
+    let marked = "<mark class=\"line\"><span class=\"number\">2</span><span \
+        class=\"code\">return await tools.demo.notes.add(";
     assert!(card.contains(marked), "the calling line is marked: {card}");
     assert!(!card.contains('\u{202e}') && !card.contains("<b>me"), "{card}");
     assert!(
@@ -277,9 +294,9 @@ async fn a_browser_is_refused_with_a_page_and_a_program_with_json() {
     let evil = Some("https://evil.example/<b>");
     for (method, path, origin, status, expected) in [
         ("POST", "/approvals/x/approve", evil, 403, "server.allowed_origins"),
-        ("GET", "/nowhere/<b>", None, 404, "there is no `/nowhere/"),
+        ("GET", "/nowhere/<b>", None, 404, "there is no <code>/nowhere/"),
         ("PUT", "/approvals", None, 405, "does not take PUT"),
-        ("GET", "/approvals?status=odd", None, 400, "odd"),
+        ("GET", "/approvals?status=odd", None, 400, "<code>status</code> is <code>odd</code>"),
         ("GET", "/v1/tasks/task_1", None, 404, "task_1"),
     ] {
         let (got, kind, bare, page) = ask(method, path, pages, origin).await;

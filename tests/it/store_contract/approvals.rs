@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use airlock::{
     model::{Approval, ApprovalStatus},
-    store::{ApprovalChange, ApprovalFilter, Decided, StoreError},
+    store::{ApprovalChange, ApprovalCounts, ApprovalFilter, Decided, StoreError},
 };
 
 use super::{Shared, asked, decided_by_a_person, decision, later};
@@ -122,6 +122,11 @@ pub(super) async fn approvals_are_listed_newest_first_and_paged(store: Shared) {
         .await
         .unwrap();
     assert_eq!((ids(&rest.approvals), rest.next_cursor), (vec![all[0].id], None));
+    let past = ApprovalFilter { past: true, limit: 10, ..ApprovalFilter::default() };
+    assert_eq!(ids(&store.approvals("local", past).await.unwrap().approvals), [all[2].id]);
+    let counts = ApprovalCounts { waiting: 4, past: 1 };
+    assert_eq!(store.count_approvals("local").await.unwrap(), counts);
+    assert_eq!(store.count_approvals("other").await.unwrap(), ApprovalCounts::default());
     let of_task =
         ApprovalFilter { task_id: Some(all[2].task_id), limit: 10, ..ApprovalFilter::default() };
     assert_eq!(ids(&store.approvals("local", of_task).await.unwrap().approvals), [all[2].id]);

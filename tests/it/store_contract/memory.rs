@@ -14,10 +14,11 @@ use airlock::{
         NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
-        ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore, CounterHold, CounterRead,
-        CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalStore, LIST_BYTES_MAX,
-        NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece, Slot, Store,
-        StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore, Written, counters_fit,
+        ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, ApprovalStore, CounterHold,
+        CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalStore,
+        LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece,
+        Slot, Store, StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore, Written,
+        counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -279,6 +280,7 @@ impl Tables {
         let mut last = 0;
         for (n, row) in self.approvals.iter().enumerate().rev().filter(|(n, _)| *n < before) {
             let fits = filter.status.is_none_or(|status| row.status == status)
+                && !(filter.past && row.status == ApprovalStatus::Pending)
                 && filter.task_id.is_none_or(|task| row.task_id == task)
                 && row.principal.workspace_id == workspace;
             if fits && page.approvals.len() == filter.limit as usize {
@@ -513,6 +515,18 @@ impl ApprovalStore for MemoryStore {
         filter: ApprovalFilter,
     ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
         self.with(|tables| tables.list_approvals(workspace, &filter))
+    }
+
+    fn count_approvals<'a>(
+        &'a self,
+        workspace: &'a str,
+    ) -> BoxFuture<'a, Result<ApprovalCounts, StoreError>> {
+        self.with(|tables| {
+            let own = tables.approvals.iter().filter(|row| row.principal.workspace_id == workspace);
+            let (waiting, past): (Vec<_>, Vec<_>) =
+                own.partition(|row| row.status == ApprovalStatus::Pending);
+            Ok(ApprovalCounts { waiting: waiting.len() as u64, past: past.len() as u64 })
+        })
     }
 }
 

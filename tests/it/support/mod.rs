@@ -10,5 +10,6 @@ pub(crate) mod raw;
 pub(crate) mod runtime;
 pub(crate) mod server;
 pub(crate) mod service;
+pub(crate) mod terminal;
 pub(crate) mod upstream;
 pub(crate) mod worker;

@@ -1,34 +1,45 @@
 //! The owner's pages: the inbox of approvals, one approval with everything that must be seen, and
 //! signing in.
 //!
-//! Plain HTML without scripts, everything inside the binary. Only a signed-in browser sees or
-//! changes anything; a change takes the session's form token as well.
+//! Plain HTML, everything inside the binary, and one script, which only looks whether a call still
+//! waits. Only a signed-in browser sees or changes anything; a change takes the session's form
+//! token as well.
 
 mod approval_page;
+mod home;
 mod inbox;
 mod layout;
 mod refused;
+mod time;
 mod visible;
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, Path, RawQuery, State, rejection::BytesRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use maud::{DOCTYPE, html};
-use serde::Deserialize;
+use serde_json::json;
 
-use self::layout::{harden, page};
+use self::{
+    inbox::Filter,
+    layout::{Frame, Refresh, harden},
+    visible::prose,
+};
 use super::error;
 use crate::{
-    model::ApprovalStatus,
-    service::{ApprovalDecision, ApprovalGet, ApprovalList, Service, ServiceError},
+    base::confusables::escaped_line,
+    model::{ApprovalStatus, Principal},
+    service::{
+        ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, Service, ServiceError,
+        view::Approval,
+    },
     transport::auth::{Authenticator, OwnerAuth},
 };
 
@@ -36,7 +47,13 @@ pub(super) use self::refused::for_browsers;
 
 /// Bytes of a form, at most: a note of 2000 characters, each of up to twelve bytes, and the token.
 const FORM_BYTES_MAX: usize = 32 * 1024;
+/// Seconds after which a browser without scripts loads the page of a waiting call again.
+const CARD_AGAIN_SECONDS: u32 = 30;
+/// Waiting calls of which the oldest is offered as the next.
+const NEXT_OF: u32 = 200;
 const STYLE: &str = include_str!("airlock.css");
+const ICON: &str = include_str!("airlock.svg");
+const WAITING_ICON: &str = include_str!("waiting.svg");
 
 #[derive(Clone)]
 struct Pages {
@@ -46,16 +63,20 @@ struct Pages {
 
 /// The pages.
 pub(super) fn routes(service: Arc<Service>, authenticator: Arc<Authenticator>) -> Router {
+    let asset = |kind: &'static str, text: &'static str| {
+        get(async move || ([(header::CONTENT_TYPE, kind)], text))
+    };
     Router::new()
+        .route("/", get(home::answer))
         .route("/approvals", get(inbox_page))
         .route("/approvals/{id}", get(show_approval))
+        .route("/approvals/{id}/status", get(approval_status))
         .route("/approvals/{id}/{verb}", post(decide))
         .route("/sign-in/{secret}", get(enter))
         .route("/sign-out", post(leave))
-        .route(
-            "/assets/airlock.css",
-            get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)),
-        )
+        .route("/assets/airlock.css", asset("text/css; charset=utf-8", STYLE))
+        .route("/assets/airlock.svg", asset("image/svg+xml", ICON))
+        .route("/assets/waiting.svg", asset("image/svg+xml", WAITING_ICON))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::map_response(harden))
         .with_state(Pages { service, authenticator })
@@ -66,49 +87,56 @@ fn signed_out() -> Response {
         h1 { "Sign in" }
         p { "These pages are for the owner of this server. On its machine, run" }
         pre { "airlock open" }
-        p { "and follow the link that it prints. It works once, within five minutes." }
+        p { "It opens your browser here, or prints a link that works once, within five minutes." }
     };
-    (StatusCode::UNAUTHORIZED, page("Sign in", None, None, &content)).into_response()
+    (StatusCode::UNAUTHORIZED, Frame::still("Sign in", None).page(&content)).into_response()
 }
 
 fn failed(error: &ServiceError, form: &str, back: &str) -> Response {
     let status = error::status(error);
     let content = html! {
         h1 { "That did not work" }
-        p.bad { (visible::visible(&error.message, true)) }
-        @if let Some(hint) = &error.hint { p { (hint) } }
+        p.bad { (prose(&error.message)) }
+        @if let Some(hint) = &error.hint { p { (prose(hint)) } }
         p { a href=(back) { "Go back" } }
     };
-    (status, page("Refused", Some(form), None, &content)).into_response()
+    (status, Frame::still("Refused", Some(form)).page(&content)).into_response()
 }
 
-/// Query of the inbox.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct InboxQuery {
-    status: Option<ApprovalStatus>,
-    cursor: Option<String>,
+/// The filter and the cursor of the inbox.
+fn inbox_query(query: &str) -> Result<(Filter, Option<String>), ServiceError> {
+    let (mut filter, mut cursor) = (Filter::default(), None);
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "status" => filter = Filter::parse(&value)?,
+            "cursor" => cursor = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    Ok((filter, cursor))
 }
 
 async fn inbox_page(
     State(pages): State<Pages>,
     headers: HeaderMap,
-    query: Query<InboxQuery>,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let Some(session) = pages.authenticator.sessions.find(&headers) else { return signed_out() };
-    let Query(InboxQuery { status, cursor }) = query;
-    let first = cursor.is_none();
-    let status = status.unwrap_or(ApprovalStatus::Pending);
-    let request = ApprovalList { status: Some(status), cursor, ..ApprovalList::default() };
-    match pages.service.call(&session.principal, request).await {
-        Ok(answer) => page(
-            "Approvals",
-            Some(&session.form),
-            first.then_some(inbox::AGAIN_SECONDS),
-            &inbox::content(&answer, status),
-        ),
-        Err(error) => failed(&error, &session.form, "/approvals"),
-    }
+    let (who, form) = (&session.principal, session.form.as_str());
+    let shown = async {
+        let (filter, cursor) = inbox_query(query.as_deref().unwrap_or_default())?;
+        let is_first = cursor.is_none();
+        let page = pages.service.call(who, filter.request(cursor)).await?;
+        let counts = pages.service.call(who, ApprovalCount).await?;
+        let refresh = match is_first {
+            true => Refresh::Every(inbox::AGAIN_SECONDS),
+            false => Refresh::Never,
+        };
+        let waiting = Some(counts.waiting);
+        let frame = Frame { title: "Approvals", form: Some(form), refresh, waiting };
+        Ok::<_, ServiceError>(frame.page(&inbox::content(&page, filter, counts)))
+    };
+    shown.await.unwrap_or_else(|error| failed(&error, form, "/approvals"))
 }
 
 async fn show_approval(
@@ -117,12 +145,49 @@ async fn show_approval(
     Path(id): Path<String>,
 ) -> Response {
     let Some(session) = pages.authenticator.sessions.find(&headers) else { return signed_out() };
-    let form = &session.form;
-    match pages.service.call(&session.principal, ApprovalGet { id }).await {
-        Ok(approval) => {
-            page(&approval.tool, Some(form), None, &approval_page::content(&approval, form))
-        }
-        Err(error) => failed(&error, form, "/approvals"),
+    let (who, form) = (&session.principal, session.form.as_str());
+    let shown = async {
+        let approval = pages.service.call(who, ApprovalGet { id }).await?;
+        let counts = pages.service.call(who, ApprovalCount).await?;
+        let (next, refresh) = match approval.status {
+            ApprovalStatus::Pending => (None, Refresh::Watched(CARD_AGAIN_SECONDS)),
+            _ => (next(&pages, who).await?, Refresh::Never),
+        };
+        let title = &escaped_line(&approval.tool);
+        let frame = Frame { title, form: Some(form), refresh, waiting: Some(counts.waiting) };
+        let content = approval_page::content(&approval, next.as_ref(), form);
+        Ok::<_, ServiceError>(frame.page(&content))
+    };
+    shown.await.unwrap_or_else(|error| failed(&error, form, "/approvals"))
+}
+
+/// The call that has waited longest.
+async fn next(pages: &Pages, who: &Principal) -> Result<Option<Approval>, ServiceError> {
+    let limit = Some(NEXT_OF);
+    let request = ApprovalList { limit, ..Filter::Waiting.request(None) };
+    Ok(pages.service.call(who, request).await?.approvals.pop())
+}
+
+/// The state of an approval, for the script of its page.
+async fn approval_status(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let Some(session) = pages.authenticator.sessions.find(&headers) else { return signed_out() };
+    let who = &session.principal;
+    let state = async {
+        let approval = pages.service.call(who, ApprovalGet { id }).await?;
+        let counts = pages.service.call(who, ApprovalCount).await?;
+        Ok::<_, ServiceError>(Json(json!({
+            "status": approval.status,
+            "left": time::left(approval.expires_at),
+            "title": layout::title(&escaped_line(&approval.tool), Some(counts.waiting)),
+        })))
+    };
+    match state.await {
+        Ok(state) => state.into_response(),
+        Err(error) => error::Failure::from(error).into_response(),
     }
 }
 
@@ -182,7 +247,7 @@ fn forged(form: &str, back: &str) -> Response {
         p.bad { "The form did not come from this session's page." }
         p { a href=(back) { "Open the page again" } }
     };
-    (StatusCode::FORBIDDEN, page("Refused", Some(form), None, &content)).into_response()
+    (StatusCode::FORBIDDEN, Frame::still("Refused", Some(form)).page(&content)).into_response()
 }
 
 /// Signs a browser in. The cookie is for this site alone, and a browser that follows a redirect
@@ -200,6 +265,7 @@ async fn enter(State(pages): State<Pages>, Path(secret): Path<String>) -> Respon
                 meta charset="utf-8";
                 meta http-equiv="refresh" content="0; url=/approvals";
                 title { "Signed in · Airlock" }
+                link rel="icon" type="image/svg+xml" href="/assets/airlock.svg";
                 link rel="stylesheet" href="/assets/airlock.css";
             }
             body { main { (content) } }

@@ -12,8 +12,8 @@ use maud::html;
 use serde_json::Value;
 
 use super::{
-    layout::{harden, page},
-    visible::visible,
+    layout::{Frame, harden},
+    visible::{prose, visible},
 };
 
 /// Bytes of a refusal that are read, at most. Ours are far below.
@@ -32,7 +32,7 @@ pub(in crate::transport::http) async fn for_browsers(request: Request, next: Nex
 }
 
 /// Browsers name pages; programs name JSON, or anything.
-fn reads_pages(headers: &HeaderMap) -> bool {
+pub(super) fn reads_pages(headers: &HeaderMap) -> bool {
     let named = |kind: &str| {
         headers
             .get_all(header::ACCEPT)
@@ -63,15 +63,15 @@ async fn as_page(response: Response) -> Response {
     });
     let content = html! {
         h1 { "That did not work" }
-        p.bad { (visible(&message, true)) }
-        @if let Some(hint) = text("hint") { p { (visible(&hint, true)) } }
+        p.bad { (prose(&message)) }
+        @if let Some(hint) = text("hint") { p { (prose(&hint)) } }
         p.empty {
             (parts.status.as_u16())
             @if let Some(code) = text("code") { " · " code { (visible(&code, false)) } }
         }
         p { a href="/approvals" { "Go to the approvals" } }
     };
-    let mut refused = page("Refused", None, None, &content);
+    let mut refused = Frame::still("Refused", None).page(&content);
     *refused.status_mut() = parts.status;
     for kept in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&kept) {

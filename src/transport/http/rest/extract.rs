@@ -35,7 +35,10 @@ pub(super) type MaybeBody = Result<Bytes, BytesRejection>;
 /// The parsed query string.
 pub(super) fn query<T>(query: MaybeQuery<T>) -> Result<T, Failure> {
     query.map(|Query(query)| query).map_err(|refused| {
-        ServiceError::new(ErrorCode::InvalidArgument, refused.body_text()).into()
+        // Whose words these are does not matter to whoever asked.
+        let text = refused.body_text();
+        let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        ServiceError::new(ErrorCode::InvalidArgument, format!("in the query, {text}")).into()
     })
 }
 

@@ -20,7 +20,7 @@ fn card(args: String) -> String {
         note: None,
         why: None,
     };
-    content(&row.into(), "token").into_string()
+    content(&row.into(), None, "token").into_string()
 }
 
 fn approve_button(page: &str) -> &str {
