@@ -205,14 +205,13 @@ pub(super) fn address(word: &str) -> Option<String> {
         |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
     let top = labels.last().copied().unwrap_or_default();
     let is_domain = labels.len() > 1
-        && labels.iter().all(|label| is_label(label))
+        && labels.iter().all(is_label)
         && top.len() > 1
         && top.chars().all(char::is_alphabetic)
         // Without a path or a port it may be the name of a file.
         && (!rest.is_empty() || port.is_some() || !FILE_ENDINGS.contains(&top));
     // A name and a port are a machine of the own network.
-    let is_named =
-        port.is_some() && labels.len() == 1 && labels.iter().all(|label| is_label(label));
+    let is_named = port.is_some() && labels.len() == 1 && labels.iter().all(is_label);
     let scheme = if is_local { "http" } else { "https" };
     (is_local || is_ip.is_ok() || is_domain || is_named).then(|| format!("{scheme}://{word}"))
 }

@@ -169,7 +169,8 @@ impl Mcp {
         context: &RequestContext<RoleServer>,
     ) -> Result<String, ErrorData> {
         let namespaces = self.namespaces(&self.who(context)?).await?;
-        Ok(describe::instructions(&namespaces, &self.shared.options.why_no_tools))
+        let options = self.shared.options.borrow();
+        Ok(describe::instructions(&namespaces, &options.why_no_tools))
     }
 
     /// The input schemas with the options in force.
