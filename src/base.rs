@@ -11,6 +11,7 @@ pub mod json;
 pub mod limiter;
 pub mod memory;
 pub mod offload;
+pub mod plural;
 pub mod suggest;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -24,6 +24,7 @@ use crate::{
     base::{
         error::chain,
         instance::{ConfigIdentity, Instance},
+        plural::{counted, verb},
     },
     catalog::{Catalog, SharedResources},
     config::{Config, Environment, ProcessEnvironment},
@@ -291,13 +292,16 @@ async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), Sto
     if approvals > 0 {
         tracing::warn!(
             approvals,
-            "{approvals} approvals were open when the last server stopped; they are void"
+            "{} {} open when the last server stopped, now void",
+            counted(approvals, "approval"),
+            verb(approvals, "was", "were")
         );
     }
     if tasks > 0 {
         tracing::warn!(
             tasks,
-            "{tasks} tasks had not ended when the last server stopped; they are recorded as failed"
+            "{} had not ended when the last server stopped, now recorded as failed",
+            counted(tasks, "task")
         );
     }
     Ok(())

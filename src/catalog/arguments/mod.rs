@@ -20,7 +20,7 @@ use super::{
     tool::Tool,
 };
 use crate::{
-    base::{offload::offload, suggest, text::cut},
+    base::{offload::offload, plural::counted, suggest, text::cut},
     model::JsonObject,
 };
 use fields::{FORMS_MAX, OPTIONS_MAX, PROPERTIES_MAX, UNKNOWN_MAX};
@@ -330,17 +330,17 @@ fn out_of_bounds(at: &str, fault: &ValidationError<'_>) -> String {
     let (field, given) = (named(at), fault.instance());
     match fault.kind() {
         ValidationErrorKind::MinLength { limit } => {
-            format!("{field} must have at least {limit} characters")
+            format!("{field} must have at least {}", counted(*limit, "character"))
         }
         ValidationErrorKind::MaxLength { limit } => {
             let length = given.as_str().map_or(0, |text| text.chars().count());
-            format!("{field} must have at most {limit} characters, got {length}")
+            format!("{field} must have at most {}, got {length}", counted(*limit, "character"))
         }
         ValidationErrorKind::MinItems { limit } => {
-            format!("{field} must have at least {limit} items, got {}", items(fault))
+            format!("{field} must have at least {}, got {}", counted(*limit, "item"), items(fault))
         }
         ValidationErrorKind::MaxItems { limit } => {
-            format!("{field} must have at most {limit} items, got {}", items(fault))
+            format!("{field} must have at most {}, got {}", counted(*limit, "item"), items(fault))
         }
         ValidationErrorKind::Minimum { limit } => {
             format!("{field} must be at least {limit}, got {}", shown(given))

@@ -10,7 +10,7 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    base::text::cut,
+    base::{plural::counted, text::cut},
     catalog::{
         http::message::ServiceAnswer,
         tool::{Tool, omitted_fields::FieldPath},
@@ -381,7 +381,7 @@ fn joined(errors: &[GraphQlError]) -> String {
     let mut messages: Vec<String> =
         errors.iter().take(ERRORS_MAX).map(GraphQlError::summary).collect();
     if errors.len() > ERRORS_MAX {
-        messages.push(format!("and {} more errors", errors.len() - ERRORS_MAX));
+        messages.push(format!("and {}", counted(errors.len() - ERRORS_MAX, "more error")));
     }
     if messages.is_empty() {
         messages.push("it does not say why".to_owned());
@@ -403,9 +403,9 @@ fn refused(
             message.push_str(&format!("; the rest of the answer: {json}"))
         }
         Some(json) => {
-            let bytes = json.len();
+            let bytes = counted(json.len(), "byte");
             message.push_str(&format!(
-                "; the rest of the answer, {bytes} bytes, is dropped: leave the fields that fail \
+                "; the rest of the answer, {bytes}, is dropped: leave the fields that fail \
                 out with `select`"
             ));
         }

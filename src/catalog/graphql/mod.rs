@@ -58,7 +58,7 @@ use super::{
     },
 };
 use crate::{
-    base::text::decoded,
+    base::{plural::counted, text::decoded},
     model::{Document, JsonObject},
 };
 
@@ -345,8 +345,8 @@ impl GraphQlConnection {
             tool.omitted_fields.add(&denied, tool.output_schema.as_ref(), select);
         }
         let path = &tool.path;
-        tracing::info!(tool = %path, "`{path}` is answered without {} of its default fields, which \
-            failed", fields.len());
+        tracing::info!(tool = %path, "`{path}` is answered without {}, which failed",
+            counted(fields.len(), "default field"));
         let without: Vec<FieldPath> = known.iter().cloned().chain(fields).collect();
         let mut text = still_without(tool, &without, select);
         if let Some(partial) = partial {
@@ -411,8 +411,8 @@ struct RootCall<'a> {
 fn partly(call: &RootCall<'_>, partial: &Partial) -> String {
     let path = &call.tool.path;
     tracing::info!(
-        tool = %path, "`{path}` is answered in part, {} fields of its answer failed",
-        partial.fields.len()
+        tool = %path, "`{path}` is answered in part, {} of its answer failed",
+        counted(partial.fields.len(), "field")
     );
     let done = if call.operation == OperationType::Query {
         "is answered in part"

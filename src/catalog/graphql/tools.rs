@@ -14,7 +14,10 @@ use super::{
     schema::{Field, ServiceSchema, TypeKind},
 };
 use crate::{
-    base::text::cut,
+    base::{
+        plural::{counted, verb},
+        text::cut,
+    },
     catalog::{
         tool::OfferedTool,
         upstream::{
@@ -94,16 +97,14 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer,
     }
     let subscriptions =
         schema.root(OperationType::Subscription).map_or(0, |root| schema.fields(root).len());
-    for (count, why) in [
-        (subscriptions, "subscriptions are not offered: a call has one answer"),
-        (
-            back,
-            "fields are left out: they lead back to a root type or to a type that is not described",
-        ),
-        (large, "fields are left out: there are too many, or their arguments are too large"),
+    for (count, noun, why) in [
+        (subscriptions, "subscription", "not offered: a call has one answer"),
+        (back, "field", "left out, leading back to a root type or to a type that is not described"),
+        (large, "field", "left out: there are too many, or their arguments are too large"),
     ] {
         if count > 0 {
-            notes.push(format!("{count} {why}"));
+            let (what, are) = (counted(count, noun), verb(count, "is", "are"));
+            notes.push(format!("{what} {are} {why}"));
         }
     }
     Ok(Offer { tools, note: (!notes.is_empty()).then(|| notes.join("; ")) })

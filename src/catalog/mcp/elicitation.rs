@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::base::text::cut;
+use crate::base::{plural::counted, text::cut};
 
 /// Longest piece of a server's own words in it, in bytes.
 const WORDS_BYTES_MAX: usize = 300;
@@ -76,7 +76,7 @@ pub(super) fn summary(requests: &Value) -> String {
         |request: &Value| asked(request["method"].as_str().unwrap_or_default(), &request["params"]);
     let mut all: Vec<String> = requests.values().take(QUESTIONS_MAX).map(one).collect();
     if requests.len() > QUESTIONS_MAX {
-        all.push(format!("{} more questions", requests.len() - QUESTIONS_MAX));
+        all.push(counted(requests.len() - QUESTIONS_MAX, "more question"));
     }
     all.join(", and ")
 }

@@ -7,7 +7,10 @@ use std::sync::{
 
 use parking_lot::Mutex;
 
-use crate::base::text::cut;
+use crate::base::{
+    plural::{counted, verb},
+    text::cut,
+};
 
 /// Longest piece of a server's own words in the note, in bytes.
 const WORDS_BYTES_MAX: usize = 200;
@@ -65,17 +68,24 @@ impl Remarks {
         match oddity {
             Oddity::NoMessage => {
                 format!(
-                    "writes to {place} what is no message ({count} times so far), it is ignored"
+                    "writes to {place} what is no message ({} so far), it is ignored",
+                    counted(count, "time")
                 )
             }
             Oddity::Repeated => format!(
-                "repeats to {place} the messages that it gets ({count} times so far), they are \
-                ignored"
+                "repeats to {place} the messages that it gets ({} so far), they are ignored",
+                counted(count, "time")
             ),
             Oddity::Repaired => {
-                format!("sent {count} messages that were not valid JSON and were repaired")
+                let were = verb(count, "was", "were");
+                format!(
+                    "sent {} that {were} not valid JSON and {were} repaired",
+                    counted(count, "message")
+                )
             }
-            Oddity::Unreadable => format!("sent {count} messages that could not be read"),
+            Oddity::Unreadable => {
+                format!("sent {} that could not be read", counted(count, "message"))
+            }
         }
     }
 
@@ -91,7 +101,9 @@ impl Remarks {
         let (count, words) = &*self.0.unaddressed.lock();
         if *count > 0 {
             notes.push(format!(
-                "it sent {count} errors that name no request, the last one: {words:?}"
+                "it sent {} that {} no request, the last one: {words:?}",
+                counted(*count, "error"),
+                verb(*count, "names", "name")
             ));
         }
         (!notes.is_empty()).then(|| notes.join("; "))

@@ -29,7 +29,10 @@ use super::{
     servers::{Servers, Setting, Target},
 };
 use crate::{
-    base::text::cut,
+    base::{
+        plural::{counted, verb},
+        text::cut,
+    },
     catalog::{
         tool::OfferedTool,
         upstream::{error::ConnectError, import_job::CancelToken},
@@ -265,8 +268,11 @@ fn note(
     }
     if lost > 0 {
         parts.push(format!(
-            "{lost} references lead nowhere or out of the document and stand for anything; bundle \
-            the description into one file"
+            "{} {} nowhere or out of the document and {} for anything; bundle the description into \
+            one file",
+            counted(lost, "reference"),
+            verb(lost, "leads", "lead"),
+            verb(lost, "stands", "stand")
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))

@@ -7,7 +7,7 @@ use super::{
     values::DurationText,
 };
 use crate::{
-    base::{suggest::nearest, text::cut},
+    base::{plural::counted, suggest::nearest, text::cut},
     policy::model::problem::{PROBLEMS_MAX, Problem},
 };
 
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
     /// Returns all problems.
     pub(in crate::policy) fn finish(mut self) -> Vec<Problem> {
         if self.dropped > 0 {
-            let message = format!("and {} more problems", self.dropped);
+            let message = format!("and {}", counted(self.dropped, "more problem"));
             self.problems.push(Problem {
                 file: self.file.to_owned(),
                 line: 0,

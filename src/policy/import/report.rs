@@ -7,7 +7,13 @@ use super::{
     imported::{ImportOptions, Imported, ImportedLayer, Mapping},
     tree::{Content, Entry, Node, Position},
 };
-use crate::{base::suggest::nearest, policy::model::problem::Problem};
+use crate::{
+    base::{
+        plural::{counted, verb},
+        suggest::nearest,
+    },
+    policy::model::problem::Problem,
+};
 
 /// Most problems that are listed; further ones are only counted.
 const PROBLEMS_MAX: usize = 200;
@@ -113,7 +119,8 @@ impl<'a> ImportReport<'a> {
         let more = self.errors.len().saturating_sub(PROBLEMS_MAX);
         self.errors.truncate(PROBLEMS_MAX);
         if let (1.., Some(last)) = (more, self.errors.last_mut()) {
-            last.hint = Some(format!("{more} more problems are not listed"));
+            let are = verb(more, "is", "are");
+            last.hint = Some(format!("{} {are} not listed", counted(more, "more problem")));
         }
         Err(self.errors)
     }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::policy::view::RuleView;
+use crate::{
+    base::plural::{counted, verb},
+    policy::view::RuleView,
+};
 
 /// Most findings that are listed; the last one counts the rest.
 pub const FINDINGS_MAX: usize = 500;
@@ -145,7 +148,9 @@ impl Report {
             (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code))
         });
         if let (1.., Some(last)) = (self.dropped, self.findings.last_mut()) {
-            last.hint = Some(format!("{} more findings are not listed", self.dropped));
+            let are = verb(self.dropped, "is", "are");
+            let more = counted(self.dropped, "more finding");
+            last.hint = Some(format!("{more} {are} not listed"));
         }
         self.findings
     }

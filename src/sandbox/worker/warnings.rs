@@ -1,5 +1,7 @@
 //! Warnings for the caller of a run, limited in number and length.
 
+use crate::base::plural::{counted, verb};
+
 /// Number of warnings that are kept; further ones are counted.
 const WARNINGS_MAX: usize = 20;
 /// Limit on the length of a warning in bytes.
@@ -28,18 +30,16 @@ impl Warnings {
 
     /// Warns of calls that had no response when the program ended.
     pub(super) fn add_abandoned(&mut self, calls: usize) {
-        match calls {
-            0 => {}
-            1 => self.add(
-                "1 tool call was still running when the program ended; it was \
-                abandoned: `await` it"
-                    .into(),
-            ),
-            many => self.add(format!(
-                "{many} tool calls were still running when the program ended; \
-                    they were abandoned: `await` them"
-            )),
+        if calls == 0 {
+            return;
         }
+        let were = verb(calls, "was", "were");
+        self.add(format!(
+            "{} {were} still running when the program ended; {} {were} abandoned: `await` {}",
+            counted(calls, "tool call"),
+            verb(calls, "it", "they"),
+            verb(calls, "it", "them")
+        ));
     }
 
     /// Warns of an unhandled promise rejection at `position`.
@@ -51,7 +51,11 @@ impl Warnings {
     /// Warns of the number of further unhandled promise rejections.
     pub(super) fn add_more_rejections(&mut self, more: u64) {
         if more > 0 {
-            self.add(format!("{more} more rejected promises were not handled"));
+            self.add(format!(
+                "{} {} not handled",
+                counted(more, "more rejected promise"),
+                verb(more, "was", "were")
+            ));
         }
     }
 
@@ -59,7 +63,7 @@ impl Warnings {
     pub(super) fn into_strings(self) -> Vec<String> {
         let mut strings = self.kept;
         if self.more > 0 {
-            strings.push(format!("and {} more warnings", self.more));
+            strings.push(format!("and {}", counted(self.more, "more warning")));
         }
         strings
     }

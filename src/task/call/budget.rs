@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::rejection::{CallRejection, RATE_LIMITED};
-use crate::policy::Budget;
+use crate::{base::plural::counted, policy::Budget};
 
 /// The use of a budget. Not stored: a task ends with its server.
 #[derive(Debug, Default)]
@@ -49,7 +49,10 @@ impl BudgetTracker {
     pub(in crate::task) fn count_call(&self, budget: &Budget) -> Result<(), CallRejection> {
         let mut used = self.used.lock();
         if let Some(max) = budget.calls.filter(|max| used.calls >= *max) {
-            return Err(over(format!("this task may make {max} tool calls and has made them")));
+            return Err(over(format!(
+                "this task may make {} and has made them",
+                counted(max, "tool call")
+            )));
         }
         if let Some(max) = budget.bytes_returned.filter(|max| used.bytes >= *max) {
             return Err(over(format!(

@@ -1,5 +1,7 @@
 //! The warnings of one task's calls, collected until its end. Pure.
 
+use crate::base::plural::counted;
+
 /// Warnings that are kept; further ones are only counted.
 const WARNINGS_MAX: usize = 20;
 
@@ -21,7 +23,8 @@ impl Warnings {
     /// All of them, and how many more there were.
     pub(in crate::task) fn into_texts(mut self) -> Vec<String> {
         if self.more > 0 {
-            self.texts.push(format!("and {} more warnings of calls", self.more));
+            let more = counted(self.more, "more warning");
+            self.texts.push(format!("and {more} of calls"));
         }
         self.texts
     }

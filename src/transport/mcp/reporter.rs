@@ -13,7 +13,7 @@ use rmcp::{
 };
 
 use crate::{
-    base::text::clip,
+    base::{plural::counted, text::clip},
     service::view::{Latest, PendingApproval, Progress},
 };
 
@@ -89,10 +89,8 @@ impl Reporter {
 fn message(progress: Option<&Progress>, seconds: u64) -> String {
     let Some(progress) = progress else { return "received".to_owned() };
     let mut text = format!("{} after {seconds} s", progress.status);
-    match progress.tool_calls {
-        0 => {}
-        1 => text.push_str(", 1 tool call"),
-        calls => drop(write!(text, ", {calls} tool calls")),
+    if progress.tool_calls > 0 {
+        text.push_str(&format!(", {}", counted(progress.tool_calls, "tool call")));
     }
     if !progress.approvals.is_empty() {
         text.push_str(&waits(&progress.approvals));

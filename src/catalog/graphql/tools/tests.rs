@@ -33,8 +33,8 @@ fn every_root_field_but_what_leads_back_is_a_tool() {
     );
     let note = offer.note.unwrap();
     assert!(
-        note.contains("1 subscriptions are not offered")
-            && note.contains("1 fields are left out: they lead back"),
+        note.contains("1 subscription is not offered")
+            && note.contains("1 field is left out, leading back"),
         "{note}"
     );
 }

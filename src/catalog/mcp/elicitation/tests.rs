@@ -26,7 +26,7 @@ fn a_question_is_told_with_its_words_and_its_fields() {
 fn several_questions_are_counted() {
     let one = json!({"method": "roots/list"});
     let requests = json!({"a": one, "b": one, "c": one, "d": one});
-    assert!(summary(&requests).ends_with("and 1 more questions"), "{}", summary(&requests));
+    assert!(summary(&requests).ends_with("and 1 more question"), "{}", summary(&requests));
     assert_eq!(summary(&json!(null)), "it does not say what it asks for");
 }
 
