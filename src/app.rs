@@ -19,4 +19,4 @@ pub use runtimes::{RuntimeStatus, statuses as runtime_statuses};
 pub use settings::{policy_source, warn};
 pub use start::{Audience, Signals, serve};
 pub use stdio::serve_stdio;
-pub use upstreams::{OnProgress, connect_all, login, missing_secrets, vault};
+pub use upstreams::{OnProgress, cached_tool_counts, connect_all, login, missing_secrets, vault};

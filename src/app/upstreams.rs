@@ -76,6 +76,15 @@ pub(super) async fn settle(catalog: &Catalog, longest: Duration, on_progress: On
     }
 }
 
+/// The number of tools that each upstream had when it last listed them; those that are not known
+/// are left out. Connects to nobody.
+pub fn cached_tool_counts(config: &Config) -> Result<BTreeMap<String, usize>, Failure> {
+    install_crypto();
+    let environment = ProcessEnvironment.variables();
+    let folder = config.store.tool_cache();
+    Ok(catalog::cached_tool_counts(configured(config)?, &environment, folder))
+}
+
 /// The secrets that credentials refer to and that are missing. Reads files, keychain and store;
 /// connects to nobody.
 pub fn missing_secrets(
@@ -104,7 +113,7 @@ pub fn login(
         let upstream =
             upstream.ok_or_else(|| Failure::other(format!("there is no upstream `{name}`")))?;
         let begun = catalog::login(upstream).await;
-        begun.map_err(|why| Failure::unavailable(format!("nobody can log in to `{name}`: {why}")))
+        begun.map_err(|why| Failure::unavailable(format!("cannot log in to `{name}`: {why}")))
     }
 }
 

@@ -20,7 +20,7 @@ pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
     }
     let settings = upstream.kind.factory().credential();
     let settings =
-        settings.ok_or("it is a program; its own documentation says how to log in to it")?;
+        settings.ok_or("it is a local program; its own documentation says how to log in to it")?;
     let Credential::OAuth(config) = settings.credential else {
         return Err("it has no `auth = { oauth = {} }`".to_owned());
     };

@@ -34,12 +34,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     discovery::Outages,
+    redact::Secrets,
     registry::{ToolRegistry, disk_cache::ToolCache},
     upstream::{
         Upstream,
         incomplete::Incomplete,
         start_queue::StartQueue,
         supervisor::{TrustSettings, UpstreamSupervisor},
+        tool_list,
     },
 };
 use crate::{
@@ -169,16 +171,11 @@ impl Catalog {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
             let factory = config.kind.factory_mut();
-            factory.set_call_timeout(config.call_timeout);
             let response_limits = factory.response_limits_mut();
             *response_limits = response_limits.of_one();
             let trust =
                 TrustSettings { trusted: config.trusted, response_limits: response_limits.clone() };
-            let (upstream, secrets) = factory.build(&name, &self.environment);
-            let upstream: Box<dyn Upstream> = match config.unset_reason() {
-                Some(reason) => Box::new(Incomplete::new(upstream, reason)),
-                None => upstream,
-            };
+            let (upstream, secrets) = built(&mut config, &name, &self.environment);
             let supervisor = UpstreamSupervisor::new(
                 name.clone(),
                 upstream,
@@ -395,6 +392,40 @@ impl Drop for Catalog {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The upstream of a configuration, not connected.
+fn built(
+    config: &mut UpstreamConfig,
+    name: &Arc<str>,
+    environment: &BTreeMap<String, String>,
+) -> (Box<dyn Upstream>, Secrets) {
+    let factory = config.kind.factory_mut();
+    factory.set_call_timeout(config.call_timeout);
+    let (upstream, secrets) = factory.build(name, environment);
+    match config.unset_reason() {
+        Some(reason) => (Box::new(Incomplete::new(upstream, reason)), secrets),
+        None => (upstream, secrets),
+    }
+}
+
+/// The number of tools that each upstream had when it last listed them, as the cache in `folder`
+/// has it; upstreams that are not there, or were configured otherwise, are left out. Connects to
+/// nobody. Blocks: it reads the lists.
+pub fn cached_tool_counts(
+    configs: Vec<UpstreamConfig>,
+    environment: &BTreeMap<String, String>,
+    folder: PathBuf,
+) -> BTreeMap<String, usize> {
+    let cache = ToolCache::new(folder);
+    let counted = configs.into_iter().filter_map(|mut config| {
+        let name: Arc<str> = Arc::from(config.name.as_str());
+        let (upstream, _) = built(&mut config, &name, environment);
+        // A list that cannot be read is none.
+        let tools = cache.load(&name, &tool_list::origin(upstream.as_ref())).ok()??;
+        Some((name.to_string(), tools.len()))
+    });
+    counted.collect()
 }
 
 /// Puts the cached tools of the last run into the registry; returns once they can be found.

@@ -97,3 +97,97 @@ id!(
     "art_",
     "an artifact id"
 );
+
+/// The records that people name by an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdKind {
+    /// A task.
+    Task,
+    /// An approval.
+    Approval,
+    /// An artifact.
+    Artifact,
+}
+
+impl IdKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Task, Self::Approval, Self::Artifact];
+
+    /// The first characters of its ids.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Task => "task_",
+            Self::Approval => "apr_",
+            Self::Artifact => "art_",
+        }
+    }
+
+    /// The word for one of them.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Approval => "approval",
+            Self::Artifact => "artifact",
+        }
+    }
+}
+
+/// Characters of a UUID.
+const UUID_CHARS: usize = 36;
+/// Digits of an id that a beginning has, at least: fewer name nothing on purpose.
+const BEGINNING_CHARS_MIN: usize = 4;
+
+/// The first characters of an id, as people type them: at least four digits of its UUID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdBeginning {
+    kind: IdKind,
+    text: String,
+}
+
+/// The text is not the beginning of an id.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is not the beginning of an id: expected `task_`, `apr_` or `art_`, then at least 4 \
+    digits"
+)]
+pub struct InvalidIdBeginning(String);
+
+impl IdBeginning {
+    /// The beginning of an id of this kind, with or without the prefix of the kind.
+    ///
+    /// # Errors
+    /// If no id of this kind begins so.
+    pub fn of(kind: IdKind, text: &str) -> Result<Self, InvalidIdBeginning> {
+        let lower = text.to_ascii_lowercase();
+        let digits = lower.strip_prefix(kind.prefix()).unwrap_or(&lower);
+        let is_digit = |c: char| c.is_ascii_hexdigit() || c == '-';
+        let fits = (BEGINNING_CHARS_MIN..=UUID_CHARS).contains(&digits.len());
+        if !fits || !digits.chars().all(is_digit) {
+            return Err(InvalidIdBeginning(text.chars().take(80).collect()));
+        }
+        Ok(Self { kind, text: format!("{}{digits}", kind.prefix()) })
+    }
+
+    /// The kind of the id.
+    pub fn kind(&self) -> IdKind {
+        self.kind
+    }
+
+    /// The beginning, with the prefix of its kind.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for IdBeginning {
+    type Err = InvalidIdBeginning;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let kind = IdKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()));
+        kind.ok_or_else(|| InvalidIdBeginning(text.chars().take(80).collect()))
+            .and_then(|kind| Self::of(kind, text))
+    }
+}
+
+#[cfg(test)]
+mod tests;

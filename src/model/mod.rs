@@ -39,8 +39,8 @@ pub use host_function::{
     },
 };
 pub use id::{
-    ApprovalId, ArtifactId, InstanceId, InvalidApprovalId, InvalidArtifactId, InvalidInstanceId,
-    InvalidTaskId, TaskId,
+    ApprovalId, ArtifactId, IdBeginning, IdKind, InstanceId, InvalidApprovalId, InvalidArtifactId,
+    InvalidIdBeginning, InvalidInstanceId, InvalidTaskId, TaskId,
 };
 pub use operation_pattern::{InvalidPattern, OperationPattern};
 pub use principal::{Principal, Role};

@@ -52,10 +52,10 @@ pub use model::{
     pattern::{PATTERN_BYTES_MAX, Pattern, PatternError, SEGMENTS_MAX},
     problem::{PROBLEMS_MAX, Problem},
     reservation::{OnExceed, Reservation},
-    verdict::{AskTerms, Denial, DenialCode, RuleRef, Verdict},
+    verdict::{AskTerms, Denial, DenialCode, NOT_PERMITTED, RuleRef, Verdict},
 };
 pub use policy_tests::TestReport;
-pub use view::{EntryView, RuleView};
+pub use view::{EntryView, LayerView, RuleView};
 
 #[cfg(test)]
 mod tests;

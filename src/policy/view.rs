@@ -4,7 +4,7 @@
 use super::{
     compiled::{CompiledCost, CompiledEntry, CompiledLayer, CompiledRule},
     condition::{ArgPath, Expr},
-    file::{Action, Scope},
+    file::{Action, DefaultAction, Scope},
     loaded::Policy,
     model::{layer::LayerScope, pattern::Pattern, verdict::RuleRef},
 };
@@ -42,6 +42,17 @@ pub struct RuleView<'p> {
     pub position: (usize, usize),
 }
 
+/// What one file decides about tools that its rules leave open.
+#[derive(Debug, Clone)]
+pub struct LayerView<'p> {
+    /// Name of the file.
+    pub file: &'p str,
+    /// Default of the file: `allow`, `ask`, `deny` or `auto`; none leaves it to the profile.
+    pub default: Option<&'static str>,
+    /// The file is only recorded.
+    pub shadow: bool,
+}
+
 /// One entry.
 #[derive(Debug, Clone)]
 pub struct EntryView<'p> {
@@ -60,6 +71,15 @@ pub struct EntryView<'p> {
 }
 
 impl Policy {
+    /// Returns all files, in their order.
+    pub fn layers(&self) -> impl Iterator<Item = LayerView<'_>> {
+        self.compiled.layers.iter().map(|layer| LayerView {
+            file: &layer.name,
+            default: layer.default.map(DefaultAction::as_str),
+            shadow: layer.shadow,
+        })
+    }
+
     /// Returns all rules.
     pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
         self.compiled.entries.iter().flat_map(|entry| {

@@ -305,9 +305,16 @@ fn already_decided(row: &Approval, verb: &str) -> ServiceError {
             format!("`{id}` cannot be {verb}: it expired at {}", row.expires_at)
         }
         status => {
-            let when = row.decided_at.map_or_else(String::new, |at| format!(" since {at}"));
+            let when = row.decided_at.map_or_else(String::new, |at| format!(" ({at})"));
             let why = row.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            format!("`{id}` cannot be {verb}: it is {status}{when}{why}")
+            let was = match status {
+                ApprovalStatus::Consumed => "was already approved and sent",
+                ApprovalStatus::Approved => "was already approved",
+                ApprovalStatus::Denied => "was already denied",
+                ApprovalStatus::Expired => "has expired",
+                _ => "was withdrawn",
+            };
+            format!("`{id}` cannot be {verb}: it {was}{when}{why}")
         }
     };
     ServiceError::new(ErrorCode::ApprovalAlreadyDecided, message)

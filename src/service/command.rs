@@ -10,7 +10,7 @@ use super::{
     Service, ServiceError,
     requests::{
         ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList,
-        ArtifactRead, ArtifactRemove, ConfigReload, Execution, HealthCheck, NamespaceList,
+        ArtifactRead, ArtifactRemove, ConfigReload, Execution, HealthCheck, IdList, NamespaceList, OverviewGet,
         PolicyExplain, PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel,
         TaskEvents, TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh,
         ToolTypes,
@@ -121,6 +121,10 @@ commands! {
     ArtifactRead(ArtifactRead) as "artifact_read" -> Vec<u8>;
     /// Removes an artifact.
     ArtifactRemove(ArtifactRemove) as "artifact_remove" -> view::Removed;
+    /// The ids that begin so, the newest first.
+    IdList(IdList) as "id_list" -> view::IdList;
+    /// How much the workspace has on record.
+    Overview(OverviewGet) as "overview" -> view::Overview;
     /// The policy in force.
     PolicyShow(PolicyShow) as "policy_show" -> view::PolicyInForce;
     /// Tools as policy sees them.
@@ -169,6 +173,8 @@ pub fn authorize(principal: &Principal, command: &Command) -> Result<(), Service
         | Command::ArtifactGet(_)
         | Command::ArtifactRead(_)
         | Command::ArtifactRemove(_)
+        | Command::IdList(_)
+        | Command::Overview(_)
         | Command::PolicyShow(_)
         | Command::PolicyTools(_)
         | Command::PolicyExplain(_)
@@ -254,6 +260,8 @@ impl Service {
             C::ArtifactRemove(request) => {
                 R::ArtifactRemove(self.artifact_remove(who, &request.id).await?.into())
             }
+            C::IdList(request) => R::IdList(self.id_list(who, &request.begins).await?.into()),
+            C::Overview(_) => R::Overview(self.overview(who).await?.into()),
             C::PolicyShow(_) => R::PolicyShow(self.policy_show().into()),
             C::PolicyTools(request) => R::PolicyTools(self.policy_tools(request).await.into()),
             C::PolicyExplain(request) => {

@@ -7,6 +7,7 @@ mod command;
 mod configuration;
 mod error;
 mod health;
+mod overview;
 mod policy;
 mod requests;
 mod tasks;
@@ -32,7 +33,7 @@ pub use error::ServiceError;
 pub use policy::scope_text;
 pub use requests::{
     ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList,
-    ArtifactRead, ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, NamespaceList,
+    ArtifactRead, ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, IdList, NamespaceList, OverviewGet,
     PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow,
     PolicyTest, PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList,
     TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,

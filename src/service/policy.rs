@@ -13,16 +13,17 @@ use super::{
     tools::unresolved,
     view::{
         PolicyExplanation, PolicyFindings, PolicyInForce, PolicyLayer, PolicyLimit,
-        PolicyReplayResult, PolicyReplayResults, PolicyTestResults, PolicyTool, PolicyToolList,
+        PolicyReplayResult, PolicyReplayResults, PolicyRule, PolicyTestResults, PolicyTool,
+        PolicyToolList,
     },
 };
 use crate::{
-    base::offload::offload,
+    base::{offload::offload, plural::counted},
     catalog::{Tool, ToolFilter, Visibility},
     model::{ErrorCode, Timestamp},
     policy::{
-        Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope,
-        Options, Policy, Problem, Reservation, lint,
+        Amount, Call, Caller, CounterRead, CounterValues, Decision, EntryView, Explanation, Layer,
+        LayerScope, Options, Policy, Problem, Reservation, RuleView, file::Action, lint,
     },
     store::CounterRead as StoreRead,
     task::policy_view::{ROLE, counter_window, facts},
@@ -45,10 +46,14 @@ impl Service {
     pub(super) fn policy_show(&self) -> PolicyInForce {
         let standing = self.policy.status();
         let source = self.policy.source();
-        let layers = source.files.iter().map(|file| PolicyLayer {
+        let policy = self.policy.current();
+        let compiled: Vec<_> = policy.layers().collect();
+        let layers = source.files.iter().zip(&compiled).map(|(file, layer)| PolicyLayer {
             path: file.path.display().to_string(),
             scope: scope_text(&file.scope),
             upstream: file.upstream.clone(),
+            default: layer.default.map(Into::into),
+            shadow: layer.shadow,
         });
         PolicyInForce {
             status: if standing.problems.is_empty() { "ok" } else { "degraded" }.into(),
@@ -56,6 +61,7 @@ impl Service {
             profile: standing.profile.as_str().into(),
             approvals: source.options.approvals,
             layers: layers.collect(),
+            rules: rules(&policy),
             problems: standing.problems,
         }
     }
@@ -215,6 +221,48 @@ fn layers(files: Vec<PolicyFileText>) -> Result<Vec<Layer>, ServiceError> {
     files.into_iter().map(layer).collect()
 }
 
+/// The rules and the hidden tools of the policy, in the order of the files.
+fn rules(policy: &Policy) -> Vec<PolicyRule> {
+    let rule = |rule: RuleView<'_>| {
+        let action = match rule.action {
+            Action::Allow => "allow",
+            Action::Ask => "ask",
+            Action::Deny => "deny",
+            Action::Evaluate => "guard",
+        };
+        let row = PolicyRule {
+            file: rule.file.into(),
+            line: rule.position.0,
+            tools: rule.pattern.to_string(),
+            name: rule.rule.name.to_string(),
+            action: action.into(),
+            conditional: rule.conditional,
+            restricted: rule.restricted,
+            limits: rule.limit_scopes.len(),
+            shadow: rule.shadow,
+        };
+        (rule.layer_index, row)
+    };
+    let hidden = |entry: EntryView<'_>| {
+        let row = PolicyRule {
+            file: entry.file.into(),
+            line: entry.position.0,
+            tools: entry.pattern.to_string(),
+            name: "hide".into(),
+            action: "hide".into(),
+            conditional: false,
+            restricted: false,
+            limits: 0,
+            shadow: false,
+        };
+        (entry.layer_index, row)
+    };
+    let entries = policy.entries().filter(|entry| entry.hidden).map(hidden);
+    let mut rows: Vec<_> = policy.rules().map(rule).chain(entries).collect();
+    rows.sort_by_key(|(layer, row)| (*layer, row.line));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
 /// A scope as requests and answers write it.
 pub fn scope_text(scope: &LayerScope) -> String {
     match scope {
@@ -228,7 +276,7 @@ fn unusable(problems: &[Problem]) -> ServiceError {
     let first = problems.first().map(ToString::to_string).unwrap_or_default();
     ServiceError::new(
         ErrorCode::InvalidArgument,
-        format!("the policy files have {} problems: {first}", problems.len()),
+        format!("the policy files have {}: {first}", counted(problems.len(), "problem")),
     )
     .hint("`airlock policy validate FILE` lists them all")
 }

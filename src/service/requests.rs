@@ -249,6 +249,18 @@ pub struct TaskMedia {
     pub task_id: TaskId,
 }
 
+/// The ids of tasks, approvals or artifacts that begin so.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdList {
+    /// The first characters: `task_`, `apr_` or `art_`, then at least four digits.
+    pub begins: String,
+}
+
+/// How much is on record.
+#[derive(Debug, Clone, Copy)]
+pub struct OverviewGet;
+
 /// One artifact, without its text.
 #[derive(Debug, Clone)]
 pub struct ArtifactGet {

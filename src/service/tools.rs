@@ -9,8 +9,10 @@ use super::{
     view::{Namespace, Tool, ToolPage, UpstreamList},
 };
 use crate::{
-    catalog::{self, CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
-    model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal},
+    catalog::{
+        self, CallerLimit, FindError, NotFound, ResolveError, ToolFilter, UpstreamState, Visibility,
+    },
+    model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal, Role},
     policy::Caller,
     task::policy_view::{PolicyView, ROLE},
 };
@@ -28,7 +30,11 @@ impl Service {
         request: ToolList,
     ) -> Result<ToolPage, ServiceError> {
         let args = serde_json::to_string(&request).expect("strings and numbers only");
-        self.find(who, DiscoveryFunction::Tools, &args).await
+        let mut page: ToolPage = self.find(who, DiscoveryFunction::Tools, &args).await?;
+        for tool in &mut page.results {
+            tool.verdict = self.verdict(who, &tool.path);
+        }
+        Ok(page)
     }
 
     /// One tool, as `tools.describe` answers.
@@ -38,7 +44,21 @@ impl Service {
         request: ToolDescribe,
     ) -> Result<Tool, ServiceError> {
         let args = serde_json::to_string(&request).expect("a string only");
-        self.find(who, DiscoveryFunction::Describe, &args).await
+        let mut tool: Tool = self.find(who, DiscoveryFunction::Describe, &args).await?;
+        tool.verdict = self.verdict(who, &tool.path);
+        Ok(tool)
+    }
+
+    /// For an owner, what the policy decides about calls of an agent; none for anybody else, and
+    /// for what is no tool of an upstream.
+    fn verdict(&self, who: &Principal, path: &str) -> Option<String> {
+        let tool = self.catalog.exact(path).filter(|_| who.has(Role::Admin))?;
+        let verdict = match PolicyView::new(self.policy.current(), &caller(who)).see(&tool) {
+            Visibility::Auto => "allow",
+            Visibility::Required => "ask",
+            Visibility::Hidden => "deny",
+        };
+        Some(verdict.into())
     }
 
     /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
@@ -102,7 +122,8 @@ impl Service {
         [self.catalog.changed(), self.policy.changed()]
     }
 
-    /// Answers a finding function as code of this caller would be answered.
+    /// Answers a finding function as code of this caller would be answered; for an owner, with the
+    /// tools that policy denies.
     async fn find<T: DeserializeOwned>(
         &self,
         who: &Principal,
@@ -111,7 +132,11 @@ impl Service {
     ) -> Result<T, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let limit = CallerLimit::default();
-        let found = self.catalog.find_offloaded(&limit, function, args, view).await;
+        // The owner also sees the tools that policy keeps from agents, with their verdicts.
+        let found = match who.has(Role::Admin) {
+            true => self.catalog.find_offloaded(&limit, function, args, view.with_denied()).await,
+            false => self.catalog.find_offloaded(&limit, function, args, view).await,
+        };
         let json = found.map_err(|error| match error {
             FindError::Arguments(error) => {
                 ServiceError::new(ErrorCode::InvalidArgument, error.to_string())

@@ -11,6 +11,7 @@ mod artifacts;
 mod counters;
 mod error;
 mod journal;
+mod overview;
 mod piece;
 mod recovery;
 mod sqlite;
@@ -32,6 +33,7 @@ pub use counters::{
 };
 pub use error::{Source, StoreError, Written};
 pub use journal::JournalStore;
+pub use overview::{Counts, IDS_MAX, OverviewStore};
 pub use piece::ResultPiece;
 pub use recovery::{Recovered, Recovery, RecoveryStore};
 pub use sqlite::{SqliteConfig, SqliteStore, Synchronous};
@@ -42,7 +44,13 @@ pub use tasks::{
 
 /// The whole record. Several callers may share one.
 pub trait Store:
-    TaskStore + JournalStore + CounterStore + ApprovalStore + ArtifactStore + RecoveryStore
+    TaskStore
+    + JournalStore
+    + CounterStore
+    + ApprovalStore
+    + ArtifactStore
+    + RecoveryStore
+    + OverviewStore
 {
     /// Checks that reads and writes work now.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -20,6 +20,8 @@ pub struct PolicyView {
     /// Shared by all callers with this view.
     view_key: String,
     without: Option<String>,
+    /// Tools that are hidden or always denied are shown too.
+    with_denied: bool,
 }
 
 impl PolicyView {
@@ -31,8 +33,14 @@ impl PolicyView {
             key: caller.key.map(ToOwned::to_owned),
             view_key: policy.view_key(&Caller { role: ROLE, ..*caller }),
             without: None,
+            with_denied: false,
             policy,
         }
+    }
+
+    /// This view with the tools that are hidden or always denied, for the owner.
+    pub fn with_denied(self) -> Self {
+        Self { view_key: format!("{} with denied", self.view_key), with_denied: true, ..self }
     }
 
     /// This view without the tool of that path.
@@ -52,6 +60,7 @@ impl ToolFilter for PolicyView {
             task: "",
         };
         match self.policy.view(&facts(tool), &caller) {
+            Listing::Hidden if self.with_denied => Visibility::Auto,
             Listing::Hidden => Visibility::Hidden,
             Listing::Auto => Visibility::Auto,
             Listing::Required => Visibility::Required,

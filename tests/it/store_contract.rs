@@ -7,6 +7,7 @@ mod counters;
 mod journal;
 mod lists;
 pub(crate) mod memory;
+mod overview;
 mod recovery;
 mod results;
 mod sqlite;
@@ -49,7 +50,7 @@ use contract;
 macro_rules! contracts {
     () => {
         $crate::store_contract::contracts! {
-            tasks results lists journal counters approvals artifacts recovery
+            tasks results lists journal counters approvals artifacts recovery overview
         }
     };
     ($($module:ident)*) => {

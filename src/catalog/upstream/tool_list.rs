@@ -167,7 +167,7 @@ impl ToolList {
 }
 
 /// A digest of what makes the upstream this one; what it is made of may be secret.
-fn origin(upstream: &dyn Upstream) -> String {
+pub(in crate::catalog) fn origin(upstream: &dyn Upstream) -> String {
     let mut digest = Sha256::new();
     digest.update(upstream.kind());
     digest.update([0]);

@@ -86,6 +86,18 @@ pub enum DefaultAction {
     Auto,
 }
 
+impl DefaultAction {
+    /// Its name in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Ask => "ask",
+            Self::Auto => "auto",
+        }
+    }
+}
+
 /// Policy for the tools of one pattern.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -57,6 +57,9 @@ impl DenialCode {
     }
 }
 
+/// Reason of a denial that a default or the profile gives.
+pub const NOT_PERMITTED: &str = "not permitted by policy";
+
 /// Denial of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Denial {

@@ -7,6 +7,7 @@ mod approval;
 mod artifact;
 mod call_lines;
 mod health;
+mod overview;
 mod policy;
 mod task;
 mod tool;
@@ -21,9 +22,10 @@ pub use health::{
     ConfigHealth, Health, PolicyHealth, RuntimeHealth, SandboxHealth, StoreHealth, Upstream,
     UpstreamList,
 };
+pub use overview::{IdList, Overview};
 pub use policy::{
     PolicyCase, PolicyExplanation, PolicyFinding, PolicyFindings, PolicyInForce, PolicyLayer,
-    PolicyLimit, PolicyReplayResult, PolicyReplayResults, PolicyShadow, PolicyStep,
+    PolicyLimit, PolicyReplayResult, PolicyReplayResults, PolicyRule, PolicyShadow, PolicyStep,
     PolicyTestResults, PolicyTool, PolicyToolList, PolicyVerdict, Severity,
 };
 pub use task::{

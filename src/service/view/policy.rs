@@ -20,8 +20,35 @@ pub struct PolicyInForce {
     pub approvals: bool,
     /// The files of the configuration.
     pub layers: Vec<PolicyLayer>,
+    /// The rules in force, in the order of the files.
+    pub rules: Vec<PolicyRule>,
     /// The reasons why the files cannot be used.
     pub problems: Vec<String>,
+}
+
+/// A rule in force, in brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyRule {
+    /// Its file.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: usize,
+    /// The tools it is about: a path or a pattern.
+    pub tools: String,
+    /// Its name.
+    pub name: String,
+    /// `allow`, `ask` or `deny`; `hide` for tools that do not exist for the caller; `guard` for a
+    /// rule that only restricts.
+    pub action: String,
+    /// True if it applies only under conditions on the call.
+    pub conditional: bool,
+    /// True if it applies only to some callers.
+    pub restricted: bool,
+    /// Limits that it counts.
+    pub limits: usize,
+    /// True if it is only recorded.
+    pub shadow: bool,
 }
 
 /// A policy file of the configuration.
@@ -33,6 +60,12 @@ pub struct PolicyLayer {
     pub scope: String,
     /// The upstream it is bound to.
     pub upstream: Option<String>,
+    /// The decision where no rule of the file decides: `allow`, `ask`, `deny` or `auto`; absent
+    /// where the file leaves it to the profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// True if the file is only recorded.
+    pub shadow: bool,
 }
 
 /// Tools as policy sees them.

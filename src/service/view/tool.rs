@@ -30,6 +30,10 @@ pub struct ToolRow {
     pub description: String,
     /// `required` where a call waits for a person, else `auto`.
     pub approval: String,
+    /// For the owner, the decision of the policy about a call, as far as it does not depend on the
+    /// arguments: `allow`, `ask` or `deny`. An agent does not see a tool that is always denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
     /// Match score; comparable within one answer only.
     pub score: f64,
     /// The reason why a call would fail now: its upstream is down.
@@ -59,6 +63,10 @@ pub struct Tool {
     pub output_schema: Option<Value>,
     /// `required` where a call waits for a person, else `auto`.
     pub approval: String,
+    /// For the owner, the decision of the policy about a call, as far as it does not depend on the
+    /// arguments: `allow`, `ask` or `deny`. An agent does not see a tool that is always denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
     /// The reason why a call would fail now: its upstream is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,

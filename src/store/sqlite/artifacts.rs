@@ -156,7 +156,7 @@ async fn sweep(connection: &mut SqliteConnection, at: Timestamp) -> Result<Swept
 }
 
 /// The conditions under which an artifact is there.
-fn there(query: &mut QueryBuilder<Sqlite>, workspace_id: &str, at: Timestamp) {
+pub(super) fn there(query: &mut QueryBuilder<Sqlite>, workspace_id: &str, at: Timestamp) {
     query.push(" a.whole = 1 AND a.workspace_id = ").push_bind(workspace_id.to_owned());
     query.push(" AND a.expires_at > ").push_bind(nanoseconds(at));
 }

@@ -9,6 +9,7 @@ mod batch;
 mod counters;
 mod error;
 mod file;
+mod overview;
 mod read;
 mod recovery;
 mod rows;

@@ -5,14 +5,16 @@ use futures::future::BoxFuture;
 use super::{
     SqliteStore, approvals,
     artifacts::{self, ArtifactJob},
-    counters, read,
+    counters, overview, read,
 };
 use crate::{
-    model::{Approval, ApprovalId, Artifact, ArtifactId, Event, Task, TaskId, Timestamp},
+    model::{
+        Approval, ApprovalId, Artifact, ArtifactId, Event, IdBeginning, Task, TaskId, Timestamp,
+    },
     store::{
         ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactAt,
         ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
-        CounterRead, CounterStore, Created, Decided, HoldToken, JournalStore, NewTask, Recovered,
+        CounterRead, CounterStore, Counts, Created, Decided, HoldToken, JournalStore, NewTask, OverviewStore, Recovered,
         Recovery, RecoveryStore, Reserved, ResultPiece, Store, StoreError, Swept, TaskChange,
         TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
@@ -202,5 +204,24 @@ impl Store for SqliteStore {
             self.writer.close().await;
             tracing::debug!(path = %self.path.display(), "the database is closed");
         })
+    }
+}
+
+impl OverviewStore for SqliteStore {
+    fn ids<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        at: Timestamp,
+        beginning: IdBeginning,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        Box::pin(overview::ids(&self.readers, workspace_id, at, beginning))
+    }
+
+    fn counts<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<Counts, StoreError>> {
+        Box::pin(overview::counts(&self.readers, workspace_id, at))
     }
 }

@@ -1,6 +1,7 @@
 //! The contract on a store of a few lines, which keeps the trait honest: nothing in it belongs to
 //! one database. It is also the model that SQLite is compared with on random histories.
 
+mod counted;
 mod kept;
 
 use std::{

@@ -4,6 +4,7 @@ mod approvals;
 mod artifacts;
 mod configuration;
 mod extract;
+mod overview;
 mod policy;
 mod tasks;
 mod tools;
@@ -42,6 +43,7 @@ pub(super) fn routes(
         .merge(tools::routes())
         .merge(approvals::routes())
         .merge(artifacts::routes())
+        .merge(overview::routes())
         .merge(policy::routes())
         .merge(configuration::routes())
         .with_state(service)

@@ -18,6 +18,13 @@ pub(super) struct Kept {
     pub(super) whole: bool,
 }
 
+impl Kept {
+    /// True if it can be read by this workspace.
+    pub(super) fn is_there(&self, workspace: &str, at: Timestamp) -> bool {
+        self.whole && self.artifact.workspace_id == workspace && self.artifact.expires_at > at
+    }
+}
+
 impl Tables {
     fn kept(&mut self, workspace: &str, id: ArtifactId, at: Timestamp) -> Option<&mut Kept> {
         let its =
@@ -142,12 +149,7 @@ impl ArtifactStore for MemoryStore {
                     .ok_or_else(|| bad(cursor))
             };
             let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
-            let there = |(n, kept): &(usize, &Kept)| {
-                *n < before
-                    && kept.whole
-                    && kept.artifact.workspace_id == workspace
-                    && kept.artifact.expires_at > at
-            };
+            let there = |(n, kept): &(usize, &Kept)| *n < before && kept.is_there(workspace, at);
             let mut all = tables.artifacts.iter().enumerate().rev().filter(there);
             let taken: Vec<_> = all.by_ref().take(filter.limit as usize).collect();
             let next_cursor = all.next().and(taken.last()).map(|(n, _)| format!("at-{n}"));
