@@ -13,7 +13,7 @@ use crate::policy::{
     model::{
         layer::Profile,
         pattern::Pattern,
-        verdict::{RuleRef, Verdict},
+        verdict::{NOT_PERMITTED, RuleRef, Verdict},
     },
 };
 
@@ -166,7 +166,7 @@ impl<'p> Evaluation<'p, '_> {
         let LayerPermission { permission, rule, terms, message, .. } = found;
         let verdict = match permission {
             Permission::Allow => Verdict::Allow,
-            Permission::Deny => Verdict::Deny(self.policy_denied("not permitted by policy")),
+            Permission::Deny => Verdict::Deny(self.policy_denied(NOT_PERMITTED)),
             Permission::Ask if !self.policy.options.approvals => {
                 let reason = "it needs an approval, and nobody can approve on this server";
                 Verdict::Deny(self.policy_denied(reason))

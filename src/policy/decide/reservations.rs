@@ -78,7 +78,7 @@ impl Evaluation<'_, '_> {
             &rule.layer.clone(),
             "class",
             &rule,
-            || format!("counts 1 of {max} per {window}"),
+            || format!("uses 1 of {max} per {window}"),
             "counts",
             false,
         );

@@ -103,7 +103,7 @@ impl<'p> Evaluation<'p, '_> {
                         rule,
                         || {
                             format!(
-                                "counts {} of {} per {}",
+                                "uses {} of {} per {}",
                                 reservation.cost, reservation.max, reservation.window
                             )
                         },

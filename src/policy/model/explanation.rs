@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::base::plural::counted;
+
 use super::{decision::Decision, verdict::Verdict};
 
 /// Most steps that an explanation keeps; further ones are only counted.
@@ -75,12 +77,12 @@ impl fmt::Display for Explanation {
             )?;
         }
         if self.steps_dropped > 0 {
-            writeln!(f, "  and {} more steps", self.steps_dropped)?;
+            writeln!(f, "  and {}", counted(self.steps_dropped, "more step"))?;
         }
         for reservation in &self.decision.reservations {
             writeln!(
                 f,
-                "  counts {} of {} per {} in {} ({})",
+                "  uses {} of {} per {} in {} ({})",
                 reservation.cost,
                 reservation.max,
                 reservation.window,

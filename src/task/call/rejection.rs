@@ -8,7 +8,7 @@ use crate::{
     artifacts::ArtifactError,
     catalog::{FindError, NotFound, ResolveError, UpstreamError, UpstreamErrorCode},
     model::{Approval, ApprovalId, ApprovalStatus, ErrorCode, JsonObject},
-    policy::RuleRef,
+    policy::{NOT_PERMITTED, RuleRef},
     sandbox::CallFailure,
 };
 
@@ -66,7 +66,9 @@ impl From<CallFailure> for Rejected {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::task) struct CallRejection {
     pub(in crate::task) code: &'static str,
-    pub(in crate::task) rule: Option<String>,
+    pub(in crate::task) rule: Option<Box<str>>,
+    /// Where the rule stands, in words.
+    pub(in crate::task) place: Option<Box<str>>,
     pub(in crate::task) message: String,
     pub(in crate::task) retry_after: Option<Duration>,
     pub(in crate::task) approval: Option<ApprovalId>,
@@ -74,11 +76,17 @@ pub(in crate::task) struct CallRejection {
 
 impl CallRejection {
     pub(in crate::task) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, rule: None, message: message.into(), retry_after: None, approval: None }
+        let message = message.into();
+        Self { code, rule: None, place: None, message, retry_after: None, approval: None }
     }
 
     pub(in crate::task) fn rule(mut self, rule: Option<&RuleRef>) -> Self {
-        self.rule = rule.map(|rule| rule.name.to_string());
+        self.rule = rule.map(|rule| (*rule.name).into());
+        // Only rules of a file have a pointer.
+        self.place = rule.map(|rule| match rule.pointer.is_empty() {
+            true => (*rule.layer).into(),
+            false => format!("rule `{}`", rule.name).into(),
+        });
         self
     }
 
@@ -109,7 +117,7 @@ impl CallRejection {
                 (APPROVAL_DENIED, why.unwrap_or_else(|| format!("the approval is {other}")))
             }
         };
-        let rule = approval.asked.rule.as_ref().map(|rule| rule.name.clone());
+        let rule = approval.asked.rule.as_ref().map(|rule| rule.name.as_str().into());
         Self { rule, approval: Some(approval.id), ..Self::new(code, message) }
     }
 
@@ -126,14 +134,28 @@ impl CallRejection {
             None => String::new(),
         };
         let what = match self.code {
-            POLICY_DENIED => "is not allowed",
+            POLICY_DENIED => return self.denied(tool),
             APPROVAL_DENIED => "was refused by a person",
             APPROVAL_EXPIRED => "was not approved in time",
             RATE_LIMITED => "is over a limit",
             _ => "could not be decided about and is refused",
         };
-        let message = format!("`{tool}` {what}{rule}: {}{again}", self.message);
-        let mut failure = failure(POLICY_ERROR, self.code, tool, &message);
+        self.failure_of(tool, &format!("`{tool}` {what}{rule}: {}{again}", self.message))
+    }
+
+    /// The error of a call that policy denies: once where that stands, and why if it says more.
+    fn denied(&self, tool: &str) -> CallFailure {
+        let place = self.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        let reason = self.message.strip_prefix(&format!("call of `{tool}`: "));
+        let reason = match reason.unwrap_or(&self.message) {
+            NOT_PERMITTED => String::new(),
+            reason => format!(": {reason}"),
+        };
+        self.failure_of(tool, &format!("policy denies `{tool}`{place}{reason}"))
+    }
+
+    fn failure_of(&self, tool: &str, message: &str) -> CallFailure {
+        let mut failure = failure(POLICY_ERROR, self.code, tool, message);
         failure.properties.insert("rule".into(), json!(self.rule));
         if let Some(wait) = self.retry_after {
             failure.properties.insert("retryAfterMs".into(), millis(wait).into());

@@ -32,9 +32,9 @@ tools:
             "    pay.charge cap: when args.amount gt 500 [args.amount = 60] → does not apply",
             "    pay.charge small: when args.amount <= 100.0 [args.amount = 60] → applies",
             "    pay.charge small: action of the rule → allow",
-            "    pay.charge often: counts 1 of 5 per hour → counts",
+            "    pay.charge often: uses 1 of 5 per hour → counts",
             "    small small: permission of the file → allow",
-            r#"  counts 1 of 5 per hour in ["often","pay.charge","hour","workspace","local","tool","pay.charge"] (often (policy.yaml/tools/pay.charge/rules/2/limit))"#,
+            r#"  uses 1 of 5 per hour in ["often","pay.charge","hour","workspace","local","tool","pay.charge"] (often (policy.yaml/tools/pay.charge/rules/2/limit))"#,
             "allow by small (policy.yaml/tools/pay.charge/rules/1)",
         ]
     );
