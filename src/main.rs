@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use airlock::{base::memory, cli::Cli, demo_upstream, sandbox::worker};
-use clap::Parser;
+use airlock::{base::memory, cli, demo_upstream, sandbox::worker};
 
 fn main() -> ExitCode {
     // Before anything else: a worker must not read configuration, start a runtime or open a file.
@@ -19,7 +18,7 @@ fn main() -> ExitCode {
         }
         _ => {
             memory::return_large();
-            Cli::parse().main()
+            cli::main()
         }
     }
 }

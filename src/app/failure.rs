@@ -3,9 +3,10 @@
 use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use console::style;
+use serde_json::{Value, json};
 
 use crate::{
-    base::instance::Instance,
+    base::{instance::Instance, plural::counted},
     config::{Config, ConfigError, Store},
 };
 
@@ -28,6 +29,8 @@ pub enum Exit {
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
+    /// What it is, for programs: the code of the server's error, or one of this module.
+    pub code: &'static str,
     /// The problem: lower case, names the thing.
     pub message: String,
     /// The remedy.
@@ -37,12 +40,30 @@ pub struct Failure {
 impl Failure {
     /// Something that is needed is taken, missing or does not answer.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Unavailable, message: message.into(), hint: None }
+        Self { exit: Exit::Unavailable, code: "unavailable", message: message.into(), hint: None }
+    }
+
+    /// The configuration cannot be used.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Config,
+            code: "invalid_configuration",
+            message: message.into(),
+            hint: Some(
+                "`airlock config reference` explains every key; `airlock config check` tries again"
+                    .into(),
+            ),
+        }
     }
 
     /// Anything else.
     pub fn other(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Other, message: message.into(), hint: None }
+        Self { exit: Exit::Other, code: "failed", message: message.into(), hint: None }
+    }
+
+    /// Sets the code.
+    pub fn coded(self, code: &'static str) -> Self {
+        Self { code, ..self }
     }
 
     /// Adds the remedy.
@@ -85,12 +106,12 @@ impl Failure {
                 named(&own.file)
             ),
             true => format!(
-                "{server} has another policy (profile \"{}\", {} policy files) than this command \
-                (profile \"{}\", {} policy files)",
+                "{server} has another policy (profile \"{}\", {}) than this command (profile \
+                \"{}\", {})",
                 other.profile,
-                other.policy_files.len(),
+                counted(other.policy_files.len(), "policy file"),
                 own.profile,
-                own.policy_files.len()
+                counted(own.policy_files.len(), "policy file")
             ),
         };
         if own.has_same_file(other) && own.digest != other.digest {
@@ -139,10 +160,23 @@ impl Failure {
         )
     }
 
-    /// Writes it to standard error and returns the exit code.
-    pub fn report(&self) -> ExitCode {
+    /// It as one JSON object: `{"error": {"code", "message", "hint"}}`.
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let Some(hint) = &self.hint {
+            error["hint"] = hint.as_str().into();
+        }
+        json!({ "error": error })
+    }
+
+    /// Writes it to standard error, as a line of JSON if `json`, and returns the exit code.
+    pub fn report(&self, json: bool) -> ExitCode {
         let mut screen = std::io::stderr().lock();
         // Where standard error is gone too there is nobody left to tell.
+        if json {
+            writeln!(screen, "{}", self.to_json()).ok();
+            return ExitCode::from(self.exit as u8);
+        }
         writeln!(screen, "{} {}", style("error:").for_stderr().red().bold(), self.message).ok();
         if let Some(hint) = &self.hint {
             writeln!(screen, "{} {hint}", style("hint:").for_stderr().cyan()).ok();
@@ -153,14 +187,6 @@ impl Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self {
-            exit: Exit::Config,
-            message: error.to_string(),
-            hint: Some(
-                "every key is explained in docs/configuration.md; `airlock config check` \
-                tries again"
-                    .into(),
-            ),
-        }
+        Self::config(error.to_string())
     }
 }

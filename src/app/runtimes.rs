@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Exit, Failure};
+use super::Failure;
 use crate::{
     config::{self, Config, Environment, ProcessEnvironment, RuntimeId},
     sandbox::{
@@ -38,11 +38,8 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
                 default_id(config),
                 how_to_get(default_id(config))
             );
-            Err(Failure {
-                exit: Exit::Config,
-                message,
-                hint: Some("leave `sandbox.runtime` out, or name a runtime of this build".into()),
-            })
+            Err(Failure::config(message)
+                .hint("leave `sandbox.runtime` out, or name a runtime of this build"))
         }
         _ => Ok(()),
     }

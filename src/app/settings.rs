@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Exit, Failure, runtimes};
+use super::{Failure, runtimes};
 use crate::{
     artifacts::ArtifactTerms,
     config::{self, Config},
@@ -174,6 +174,5 @@ pub fn policy_source(config: &Config) -> PolicySource {
 fn invalid_policy(problems: &[Problem]) -> Failure {
     let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
     let message = format!("the policy cannot be used:{lines}");
-    let hint = Some("`airlock policy validate` checks the files of the configuration".into());
-    Failure { exit: Exit::Config, message, hint }
+    Failure::config(message).hint("`airlock policy validate` checks the files of the configuration")
 }

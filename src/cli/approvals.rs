@@ -9,22 +9,24 @@ use clap::{Args, Subcommand};
 
 use self::outcome::outcome;
 use super::{
-    args::{One, Page},
+    args::{Output, Page, Query},
     client::Client,
     connection::{Connection, Need},
-    list::List,
+    ids,
+    list::{self, Items, List},
     screen::{self, age, dim, escaped, heading, print, print_json},
+    table::{Cell, Column},
 };
 use crate::{
-    app::Failure, base::json::written::Written, config::Config, model::ApprovalStatus,
+    app::Failure,
+    base::json::written::Written,
+    config::Config,
+    model::{ApprovalStatus, IdKind},
     service::view::Approval,
 };
 
-/// Columns that a list keeps for id, status, age and tool.
-const LIST_COLUMNS: usize = 96;
-/// Columns of the outcome in a list, at least: a line that is wrapped says more than one that is
-/// cut.
-const OUTCOME_COLUMNS_MIN: usize = 72;
+/// Columns of a terminal that the path of a tool takes in a list, at most.
+const TOOL_COLUMNS_MAX: usize = 40;
 
 /// The commands on approvals.
 #[derive(Debug, Subcommand)]
@@ -33,8 +35,9 @@ pub(super) enum ApprovalsCommand {
     List(ListArgs),
     /// Show calls as they begin to wait, and how they are decided, until Ctrl-C
     Watch(watch::WatchArgs),
-    /// Show one approval with everything that there is to see
-    Show(One),
+    /// Show one approval with all that there is to see; without an id the only one that waits
+    #[command(visible_alias = "get")]
+    Show(ShowArgs),
     /// Let the call be made, once
     Approve(DecisionArgs),
     /// Refuse the call
@@ -45,26 +48,32 @@ pub(super) enum ApprovalsCommand {
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
-    #[arg(long, default_value = "pending", value_parser = status)]
-    status: String,
-    /// Of every status, those that ended too: `--status all`
-    #[arg(long, conflicts_with = "status")]
-    all: bool,
+    /// [default: pending, with `--all` all]
+    #[arg(long, value_parser = status)]
+    status: Option<String>,
     #[command(flatten)]
     page: Page,
+}
+
+/// Arguments of `approvals show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The approval's id, or the first characters of it; it may be left out if only one waits
+    id: Option<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Arguments of a decision.
 #[derive(Debug, Args)]
 pub(super) struct DecisionArgs {
-    /// The approval's id
+    /// The approval's id, or the first characters of it
     id: String,
     /// A note; a denial's reaches the program
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Performs the command.
@@ -84,6 +93,7 @@ pub(super) async fn perform(
         ApprovalsCommand::Deny(args) => decide(client, args, false).await,
     })
     .await
+    .map_err(|failure| ids::located(failure, &config))
     .map(|()| ExitCode::SUCCESS)
 }
 
@@ -96,8 +106,9 @@ fn status(text: &str) -> Result<String, String> {
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let status = if args.all { "all".to_owned() } else { args.status };
-    let (last, empty) = match status.as_str() {
+    let usual = if args.page.all { "all" } else { "pending" };
+    let status = args.status.as_deref().unwrap_or(usual);
+    let (last, empty) = match status {
         "pending" => (
             "WHY",
             "nothing is waiting for your approval; `airlock approvals list --all` shows earlier \
@@ -105,44 +116,66 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
         ),
         _ => ("OUTCOME", "no approvals"),
     };
-    let mut query = args.page.query();
-    query.extend((status != "all").then_some(("status", status)));
-    let page = client.approvals(&query).await?;
+    let columns = [
+        Column::whole("ID"),
+        Column::whole("STATUS"),
+        Column::whole("REQUESTED"),
+        Column::text("TOOL", TOOL_COLUMNS_MAX),
+        Column::text(last, usize::MAX),
+    ];
     let list = List {
-        items: &page.approvals,
-        next_cursor: page.next_cursor.as_deref(),
-        id: |approval| approval.id.to_string(),
-        heading: format!("{:<41} {:<10} {:<11} {:<30} {last}", "ID", "STATUS", "REQUESTED", "TOOL"),
+        id: |approval: &Approval| approval.id.to_string(),
         empty,
-        row,
+        lines: &mut list::rows(&columns, cells),
     };
-    list.show(&args.page)
+    let filter = (status != "all").then(|| ("status", status.to_owned()));
+    let fetch = async |page: &Query| {
+        let query: Vec<_> = page.iter().cloned().chain(filter.clone()).collect();
+        let answer = client.approvals(&query).await?;
+        Ok(Items { items: answer.approvals, next_cursor: answer.next_cursor })
+    };
+    list.show(&args.page, fetch).await.map(drop)
 }
 
-fn row(approval: &Approval) -> String {
+fn cells(approval: &Approval) -> Vec<Cell> {
     let last = match approval.status {
         ApprovalStatus::Pending => approval.reason.clone(),
         _ => outcome(approval),
     };
-    let status = approval.status.as_str();
-    // A colour code has no width, so the padding comes after it.
-    let pad = " ".repeat(10usize.saturating_sub(status.len()));
-    format!(
-        "{:<41} {}{pad} {:<11} {:<30} {}",
-        approval.id.to_string(),
-        screen::status(status),
-        age(approval.created_at),
-        screen::line(&approval.tool, 30),
-        dim(screen::line(
-            &last,
-            screen::width().saturating_sub(LIST_COLUMNS).max(OUTCOME_COLUMNS_MIN)
-        )),
-    )
+    vec![
+        approval.id.to_string().into(),
+        Cell::status(approval.status.as_str()),
+        age(approval.created_at).into(),
+        approval.tool.as_str().into(),
+        Cell::dim(last),
+    ]
 }
 
-async fn show(client: &Client, args: One) -> Result<(), Failure> {
-    let approval = client.approval(&args.id).await?;
-    if args.json {
+/// The id of the only approval that waits. Only to look at it: whoever decides names what is
+/// decided, because another call may begin to wait in between.
+async fn only_waiting(client: &Client) -> Result<String, Failure> {
+    let query = [("status", "pending".to_owned()), ("limit", "10".to_owned())];
+    let waiting = client.approvals(&query).await?.approvals;
+    match waiting.as_slice() {
+        [only] => Ok(only.id.to_string()),
+        [] => Err(Failure::other("nothing is waiting for your approval")
+            .hint("`airlock approvals list --all` shows earlier ones")),
+        several => {
+            let names: Vec<_> = several.iter().map(|one| one.id.to_string()).collect();
+            Err(Failure::other("several calls are waiting for your approval: name one")
+                .coded("ambiguous_id")
+                .hint(names.join(", ")))
+        }
+    }
+}
+
+async fn show(client: &Client, args: ShowArgs) -> Result<(), Failure> {
+    let id = match &args.id {
+        Some(id) => ids::whole(client, IdKind::Approval, id).await?,
+        None => only_waiting(client).await?,
+    };
+    let approval = client.approval(&id).await?;
+    if args.output.json {
         return print_json(&serde_json::to_value(&approval).expect("it has string keys"));
     }
     let rule = match &approval.rule {
@@ -200,8 +233,11 @@ fn show_call(approval: &Approval) -> Result<(), Failure> {
             print(format!("{sign} {} {}", dim(format!("{number:>4}")), escaped(line)))?;
         }
     }
-    print(format!("\n{}", heading("earlier calls")))?;
-    for call in approval.prior_calls.iter().flatten() {
+    let calls = approval.prior_calls.as_deref().unwrap_or_default();
+    if !calls.is_empty() {
+        print(format!("\n{}", heading("earlier calls")))?;
+    }
+    for call in calls {
         print(format!(
             "{:>4} {} {}",
             call.seq,
@@ -213,10 +249,11 @@ fn show_call(approval: &Approval) -> Result<(), Failure> {
 }
 
 async fn decide(client: &Client, args: DecisionArgs, approve: bool) -> Result<(), Failure> {
-    let approval = client.decide(&args.id, approve, args.note.as_deref()).await?;
-    if args.json {
+    let id = ids::whole(client, IdKind::Approval, &args.id).await?;
+    let approval = client.decide(&id, approve, args.note.as_deref()).await?;
+    if args.output.json {
         return print_json(&serde_json::to_value(&approval).expect("it has string keys"));
     }
     let tool = escaped(&approval.tool);
-    print(format!("{} {} {tool}", args.id, screen::status(approval.status.as_str())))
+    print(format!("{} {} {tool}", approval.id, screen::status(approval.status.as_str())))
 }

@@ -5,13 +5,27 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 
 use super::{
-    args::{One, Page},
+    args::{One, Page, Query},
     client::Client,
     connection::{Connection, Need},
-    list::List,
-    screen::{self, age, escaped, heading, print, print_json, with_id},
+    ids,
+    list::{self, Items, List},
+    screen::{age, escaped, heading, print, print_json, with_id},
+    table::{Cell, Column},
 };
-use crate::{app::Failure, config::Config, service::view::Artifact};
+use crate::{
+    app::Failure, base::plural::counted, config::Config, model::IdKind, service::view::Artifact,
+};
+
+/// The columns of the list.
+const COLUMNS: [Column; 6] = [
+    Column::whole("ID"),
+    Column::whole("KIND"),
+    Column::number("BYTES"),
+    Column::number("LINES"),
+    Column::whole("CREATED"),
+    Column::text("TOOL", usize::MAX),
+];
 
 /// The commands on artifacts.
 #[derive(Debug, Subcommand)]
@@ -29,7 +43,7 @@ pub(super) enum ArtifactsCommand {
 /// Arguments of `artifacts get`.
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
-    /// The artifact's id
+    /// The artifact's id, or the first characters of it
     id: String,
     /// A file that is created or overwritten
     #[arg(long, short, value_name = "FILE")]
@@ -48,47 +62,48 @@ pub(super) async fn perform(
         ArtifactsCommand::Remove(args) => remove(client, args).await,
     })
     .await
+    .map_err(|failure| ids::located(failure, &config))
     .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, page: &Page) -> Result<(), Failure> {
-    let answer = client.artifacts(&page.query()).await?;
-    let heading = format!(
-        "{:<41} {:<5} {:>11} {:>9} {:<11} {}",
-        "ID", "KIND", "BYTES", "LINES", "CREATED", "TOOL"
-    );
     let list = List {
-        items: &answer.artifacts,
-        next_cursor: answer.next_cursor.as_deref(),
-        id: |artifact| artifact.id.to_string(),
-        heading,
+        id: |artifact: &Artifact| artifact.id.to_string(),
         empty: "no artifacts",
-        row,
+        lines: &mut list::rows(&COLUMNS, cells),
     };
-    list.show(page)
+    let fetch = async |query: &Query| {
+        let answer = client.artifacts(query).await?;
+        Ok(Items { items: answer.artifacts, next_cursor: answer.next_cursor })
+    };
+    list.show(page, fetch).await.map(drop)
 }
 
-fn row(artifact: &Artifact) -> String {
-    format!(
-        "{:<41} {:<5} {:>11} {:>9} {:<11} {}",
-        artifact.id.to_string(),
-        artifact.kind.as_str(),
-        artifact.bytes,
-        artifact.lines,
-        age(artifact.created_at),
-        screen::line(&artifact.tool, 40),
-    )
+fn cells(artifact: &Artifact) -> Vec<Cell> {
+    vec![
+        artifact.id.to_string().into(),
+        artifact.kind.as_str().into(),
+        artifact.bytes.to_string().into(),
+        artifact.lines.to_string().into(),
+        age(artifact.created_at).into(),
+        artifact.tool.as_str().into(),
+    ]
 }
 
 async fn show(client: &Client, args: One) -> Result<(), Failure> {
-    let artifact = client.artifact(&args.id).await?;
-    if args.json {
+    let id = ids::whole(client, IdKind::Artifact, &args.id).await?;
+    let artifact = client.artifact(&id).await?;
+    if args.output.json {
         return print_json(&with_id(artifact.id, &artifact));
     }
     let Artifact { kind, bytes, lines, created_at, expires_at, .. } = &artifact;
     let about = match &artifact.mime_type {
-        None => format!("{}, {bytes} bytes, {lines} lines", kind.as_str()),
-        Some(mime_type) => format!("{}, {}, {bytes} bytes", kind.as_str(), escaped(mime_type)),
+        None => {
+            format!("{}, {}, {}", kind.as_str(), counted(*bytes, "byte"), counted(*lines, "line"))
+        }
+        Some(mime_type) => {
+            format!("{}, {}, {}", kind.as_str(), escaped(mime_type), counted(*bytes, "byte"))
+        }
     };
     let lines = [
         ("tool", escaped(&artifact.tool)),
@@ -107,23 +122,25 @@ async fn show(client: &Client, args: One) -> Result<(), Failure> {
 }
 
 async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {
+    let id = ids::whole(client, IdKind::Artifact, &args.id).await?;
     match args.output {
-        None => client.artifact_content(&args.id, &mut std::io::stdout()).await,
+        None => client.artifact_content(&id, &mut std::io::stdout()).await,
         Some(path) => {
             let failed = |error: std::io::Error| {
                 Failure::other(format!("`{}` cannot be written: {error}", path.display()))
             };
             let mut file = std::fs::File::create(&path).map_err(failed)?;
-            client.artifact_content(&args.id, &mut file).await?;
+            client.artifact_content(&id, &mut file).await?;
             file.flush().map_err(failed)
         }
     }
 }
 
 async fn remove(client: &Client, args: One) -> Result<(), Failure> {
-    let removed = client.remove_artifact(&args.id).await?;
-    if args.json {
+    let id = ids::whole(client, IdKind::Artifact, &args.id).await?;
+    let removed = client.remove_artifact(&id).await?;
+    if args.output.json {
         return print_json(&serde_json::to_value(removed).expect("it has string keys"));
     }
-    print(format!("{} removed", args.id))
+    print(format!("{id} removed"))
 }

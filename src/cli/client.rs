@@ -6,6 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::args::Query;
 use crate::{
     app::Failure,
     base::instance::Instance,
@@ -24,9 +25,6 @@ const PAGE_BYTES: u64 = 1024 * 1024;
 /// The largest response that is read, in bytes: a page of 200 tasks with their whole source and
 /// logs.
 const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
-
-/// The query of a URL.
-type Query = [(&'static str, String)];
 
 /// A link that signs a browser in.
 #[derive(Deserialize)]
@@ -137,6 +135,17 @@ impl Client {
             }
             after = last;
         }
+    }
+
+    /// The ids on record that begin so, the newest first, at most 10.
+    pub(super) async fn ids(&self, begins: &str) -> Result<Vec<String>, Failure> {
+        let query = [("begins", begins.to_owned())];
+        self.ask::<view::IdList>(self.get(&["v1", "ids"], &query)).await.map(|list| list.ids)
+    }
+
+    /// How much is on record.
+    pub(super) async fn overview(&self) -> Result<view::Overview, Failure> {
+        self.ask(self.get(&["v1", "overview"], &[])).await
     }
 
     /// Ends a task.
@@ -408,9 +417,16 @@ impl From<Refusal> for Failure {
             true => Self::unavailable(refusal.message),
             false => Self::other(refusal.message),
         };
+        let failure = match code {
+            Some(code) => failure.coded(code.as_str()),
+            None => failure,
+        };
         // The server's own hint may name tools of MCP; here there are commands.
         let hint = match code {
             Some(ErrorCode::TaskNotFound) => Some("`airlock tasks list` shows the tasks there are"),
+            Some(ErrorCode::ApprovalNotFound) => {
+                Some("`airlock approvals list --all` shows those there are")
+            }
             Some(ErrorCode::ArtifactNotFound) => {
                 Some("`airlock artifacts list` shows those there are")
             }

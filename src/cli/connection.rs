@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     client::Client,
-    screen::{self, Spinner, note},
+    screen::{self, Spinner, note, plain},
 };
 use crate::{
     app::{self, Audience, Failure, Signals},
-    base::instance::Instance,
+    base::{instance::Instance, plural::counted},
     config::{Config, Flag, UnsetVariable},
 };
 
@@ -114,6 +114,9 @@ impl Connection {
         if !is_same {
             return Err(Failure::other_configuration(config, &instance));
         }
+        if need == Need::Tools {
+            tell_of_unusable_policy(config);
+        }
         Ok(Some(Self { client, own: None }))
     }
 
@@ -177,6 +180,21 @@ impl Connection {
         own.stop.cancel();
         ended(own.serving).await
     }
+}
+
+/// Says so if the policy files as they are now cannot be used: the server decides by what it read
+/// before.
+fn tell_of_unusable_policy(config: &Config) {
+    let Err(problems) = app::policy_source(config).load() else { return };
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    let more = match problems.len() {
+        0 | 1 => String::new(),
+        all => format!(" (and {})", counted(all - 1, "more problem")),
+    };
+    note(plain(&format!(
+        "warning: the policy files cannot be used as they are now, so the server decides by what \
+        it read before: {first}{more}; `airlock policy validate` lists every problem"
+    )));
 }
 
 async fn ended(serving: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {

@@ -1,9 +1,9 @@
 //! `airlock doctor`: checks the set-up, and says what to do about what is broken.
 
-use std::{fmt::Write, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     args::Output,
@@ -13,9 +13,15 @@ use super::{
 };
 use crate::{
     app::{self, Failure, RuntimeStatus},
-    base::instance::Instance,
+    base::{
+        instance::Instance,
+        plural::{counted, verb},
+    },
     config::{Config, Environment, ProcessEnvironment, Transport},
-    service::view::{Health, SandboxHealth, Upstream},
+    sandbox::{LockTier, Locks},
+    service::view::{
+        ConfigHealth, Health, Overview, PolicyHealth, SandboxHealth, StoreHealth, Upstream,
+    },
 };
 
 /// The result of a check.
@@ -75,7 +81,7 @@ pub(super) fn broken_configuration(output: Output, broken: &Broken) -> Result<Ex
     let mut checks = vec![Check::broken("configuration", &broken.failure)];
     if let Some(server) = &broken.server {
         checks.push(Check::new("server", Verdict::Warning, server.summary()));
-        checks.extend(parts(&server.health));
+        checks.extend(parts(None, &server.health, None));
     }
     report(output, &checks)
 }
@@ -85,12 +91,8 @@ fn configuration(config: &Config) -> Check {
         .file
         .as_ref()
         .map_or_else(|| "no file, built-in values".into(), |file| file.display().to_string());
-    let count = config.upstreams.len();
-    Check::new(
-        "configuration",
-        Verdict::Ok,
-        format!("{file}; {count} upstream{}", if count == 1 { "" } else { "s" }),
-    )
+    let upstreams = counted(config.upstreams.len(), "upstream");
+    Check::new("configuration", Verdict::Ok, format!("{file}; {upstreams}"))
 }
 
 /// The status of a runtime on this machine.
@@ -120,20 +122,21 @@ fn sandbox(health: &SandboxHealth, statuses: &[RuntimeStatus]) -> Vec<Check> {
         .runtimes
         .iter()
         .map(|runtime| {
-            let workers = runtime.workers;
-            let plural = if workers == 1 { "" } else { "s" };
-            let mut message = format!("{}; {workers} worker{plural}", runtime.engine);
-            match runtime.queued {
-                0 => {}
-                1 => message.push_str(", 1 task waits for one"),
-                tasks => write!(message, ", {tasks} tasks wait for one")
-                    .expect("a String takes everything"),
+            let mut message = match runtime.engine.as_str() {
+                "not used yet" => "no program has run on it since the server started".to_owned(),
+                engine => format!("{engine} works"),
+            };
+            let workers = counted(runtime.workers, "worker process");
+            message.push_str(&format!("; {workers} ready for programs"));
+            if runtime.queued > 0 {
+                let waits = verb(runtime.queued, "waits", "wait");
+                message.push_str(&format!(
+                    "; {} {waits} for a worker",
+                    counted(runtime.queued, "task")
+                ));
             }
-            let locks = &runtime.locks;
-            if !locks.is_empty() {
-                let tier = locks.tier();
-                write!(message, "; tier: {tier}; locks: {locks}")
-                    .expect("a String takes everything");
+            if let Some(tier) = runtime.tier {
+                message.push_str(&format!("; {}", isolation(tier, &runtime.locks)));
             }
             Check::new(format!("sandbox.{}", runtime.runtime_id), Verdict::Ok, message)
         })
@@ -157,6 +160,17 @@ fn sandbox(health: &SandboxHealth, statuses: &[RuntimeStatus]) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// The isolation of workers in words.
+fn isolation(tier: LockTier, locks: &Locks) -> String {
+    match tier {
+        LockTier::Jailed => format!("the system isolates them fully ({locks})"),
+        LockTier::Restricted => format!(
+            "the system isolates them, but filters neither files nor system calls ({locks})"
+        ),
+        LockTier::Open => format!("the system isolates them hardly at all ({locks})"),
+    }
 }
 
 /// References to secrets that lead to nothing: the calls that need them will fail.
@@ -202,6 +216,7 @@ async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, 
         None => Connection::open(config, Need::Tools).await?,
     };
     let health = connection.client.health().await;
+    let overview = connection.client.overview().await;
     let instance = match connection.is_own() {
         true => "no server runs on this database; one was started for this check".into(),
         false => match Instance::find(&config.store.instance_file()) {
@@ -215,60 +230,95 @@ async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, 
     let health = health?;
     let mut checks = vec![Check::new("server", Verdict::Ok, instance)];
     checks.extend(sandbox(&health.sandbox, runtimes));
-    checks.extend(parts(&health));
+    checks.extend(parts(Some(config), &health, overview.ok()));
     Ok(checks)
 }
 
 /// The parts of the server's health that say themselves what is wrong.
-fn parts(health: &Health) -> Vec<Check> {
-    let mut checks = vec![part("store", &health.store), part("policy", &health.policy)];
-    checks.extend(health.configuration.iter().map(|found| part("server.configuration", found)));
-    let upstream = |upstream: &Upstream| part(&format!("upstreams.{}", upstream.name), upstream);
+fn parts(config: Option<&Config>, health: &Health, overview: Option<Overview>) -> Vec<Check> {
+    let mut checks = vec![store(config, &health.store, overview), policy(config, &health.policy)];
+    checks.extend(health.configuration.iter().map(running_configuration));
     checks.extend(health.upstreams.iter().map(upstream));
     checks
 }
 
-/// A part of the server's health: its `status`, its further fields, and `message` where something
-/// is wrong.
-fn part(id: &str, health: &impl Serialize) -> Check {
-    let health = serde_json::to_value(health).expect("a part of the health has string keys");
-    let status = health["status"].as_str().unwrap_or("unknown");
-    let verdict = match status {
-        "ok" | "ready" => Verdict::Ok,
-        "connecting" | "degraded" | "starting" | "restart_needed" => Verdict::Warning,
-        _ => Verdict::Broken,
+/// Whether the running server uses the configuration file as it is.
+fn running_configuration(found: &ConfigHealth) -> Check {
+    let (verdict, state) = match found.status.as_str() {
+        "ok" => (Verdict::Ok, "the running server uses the configuration file as it is"),
+        "restart_needed" => {
+            (Verdict::Warning, "the running server uses the configuration file but for some keys")
+        }
+        _ => (Verdict::Warning, "the running server cannot use the configuration file as it is"),
     };
-    let shown = |key: &str, value: &Value| {
-        !matches!(key, "status" | "name" | "message" | "hint" | "needsRestart") && !value.is_null()
-    };
-    let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
-    let mut words = vec![status.to_owned()];
-    words.extend(details.map(|(key, value)| format!("{}: {}", key_in_words(key), plain(value))));
-    words.extend(health["message"].as_str().map(str::to_owned));
-    let mut check = Check::new(id, verdict, words.join(", "));
-    check.hint = health["hint"].as_str().map(str::to_owned);
-    check
+    let message = found.message.iter().fold(state.to_owned(), |all, why| format!("{all}; {why}"));
+    Check { hint: found.hint.clone(), ..Check::new("server.configuration", verdict, message) }
 }
 
-/// `parkedTasks` as `parked tasks`.
-fn key_in_words(key: &str) -> String {
-    key.chars()
-        .flat_map(|c| c.is_uppercase().then_some(' ').into_iter().chain(c.to_lowercase()))
-        .collect()
-}
-
-/// A value in words: strings without quotes, lists and tables without brackets.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join("; "),
-        Value::Object(table) => table
-            .iter()
-            .map(|(key, value)| format!("{key} {}", plain(value)))
-            .collect::<Vec<_>>()
-            .join(", "),
-        other => other.to_string(),
+fn store(config: Option<&Config>, health: &StoreHealth, overview: Option<Overview>) -> Check {
+    let database = match config {
+        Some(config) => format!("the database `{}`", config.store.path.display()),
+        None => "the database".to_owned(),
+    };
+    if let Some(why) = &health.message {
+        let message = format!("{database} does not work: {why}");
+        return Check::new("store", Verdict::Broken, message);
     }
+    let Some(Overview { tasks, unfinished_tasks, pending_approvals, artifacts }) = overview else {
+        return Check::new("store", Verdict::Ok, format!("{database} works"));
+    };
+    let mut message = format!(
+        "{database} works: {} and {} on record",
+        counted(tasks, "task"),
+        counted(artifacts, "artifact")
+    );
+    if unfinished_tasks > 0 {
+        let verb = verb(unfinished_tasks, "has", "have");
+        message.push_str(&format!("; {} {verb} not ended", counted(unfinished_tasks, "task")));
+    }
+    if pending_approvals > 0 {
+        let verb = verb(pending_approvals, "waits", "wait");
+        message.push_str(&format!(
+            "; {} {verb} for your approval",
+            counted(pending_approvals, "call")
+        ));
+    }
+    Check::new("store", Verdict::Ok, message)
+}
+
+fn policy(config: Option<&Config>, health: &PolicyHealth) -> Check {
+    let PolicyHealth { profile, message, hint, .. } = health;
+    let files = match config.map(|config| config.policy.files.len()) {
+        None => "its policy files".to_owned(),
+        Some(0) => "no policy file".to_owned(),
+        Some(files) => counted(files, "policy file"),
+    };
+    let (verdict, message) = match message {
+        None => (Verdict::Ok, format!("the profile `{profile}` and {files} are in force")),
+        Some(why) => {
+            (Verdict::Warning, format!("the policy files as they are now cannot be used; {why}"))
+        }
+    };
+    Check { hint: hint.clone(), ..Check::new("policy", verdict, message) }
+}
+
+fn upstream(upstream: &Upstream) -> Check {
+    let Upstream { name, kind, status, tools, message, .. } = upstream;
+    let kind = match kind.as_str() {
+        "openapi" => "an OpenAPI service",
+        "graphql" => "a GraphQL service",
+        _ => "an MCP server",
+    };
+    let tools = counted(*tools, "tool");
+    let (verdict, state) = match status.as_str() {
+        "ready" => (Verdict::Ok, format!("{kind}, works, {tools}")),
+        "connecting" => {
+            (Verdict::Warning, format!("{kind}, is still connecting, {tools} known from before"))
+        }
+        _ => (Verdict::Broken, format!("{kind}, does not work, {tools} known from before")),
+    };
+    let message = message.iter().fold(state, |state, message| format!("{state}; {message}"));
+    Check::new(format!("upstreams.{name}"), verdict, message)
 }
 
 fn report(output: Output, checks: &[Check]) -> Result<ExitCode, Failure> {

@@ -12,6 +12,7 @@ mod card;
 mod client;
 mod connection;
 mod doctor;
+mod ids;
 mod list;
 mod log;
 mod mcp_call;
@@ -24,7 +25,10 @@ mod screen;
 mod secrets;
 mod serve;
 mod settings;
+mod shell;
+mod status;
 mod stop;
+mod table;
 mod tasks;
 mod terminal;
 #[cfg(test)]
@@ -33,11 +37,15 @@ mod tools;
 mod upstreams;
 mod wait;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use self::{args::Output, running::Broken, upstreams::UpstreamsCommand};
+use self::{
+    args::{GLOBAL, Output},
+    running::Broken,
+    upstreams::UpstreamsCommand,
+};
 use crate::{
     app::Failure,
     config::{Config, ConfigError, Flag, ProcessEnvironment, Sources},
@@ -45,20 +53,76 @@ use crate::{
 
 pub use log::LogFormat;
 
+/// Place of the options that every command has: behind its own.
+const GLOBAL_ORDER: usize = 900;
+
+/// The exit codes, below the help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    it could not be done, a check failed, or the program threw
+  2    the command line is not understood
+  69   a server, an upstream or something else that is needed is taken, missing or does not answer
+  75   the time of `tasks wait --timeout` is over
+  78   the configuration cannot be used
+  124, 126, 130, 137  of `run` and `tools call`: time ran out, a call was denied, cancelled, out \
+of memory";
+
+/// Reads the command line and performs it.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut own = arguments.iter().take_while(|argument| *argument != "--");
+    let is_json = own.any(|argument| argument == "--json");
+    if is_json {
+        screen::write_json_only();
+    }
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli.perform_all(is_json),
+        Err(error) if is_json && error.use_stderr() => {
+            misunderstood(&error).report(true);
+            ExitCode::from(USAGE)
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+/// The failure of a command line that is not understood.
+fn misunderstood(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let failure = Failure::other(one_line(message.trim_start_matches("error: "))).coded("usage");
+    match one_line(rest) {
+        rest if rest.is_empty() => failure,
+        rest => failure.hint(rest),
+    }
+}
+
+/// The exit code where the command line is not understood.
+const USAGE: u8 = 2;
+
 /// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable
 /// record.
+///
+/// Without a command: where one stands, and what to do next.
 #[derive(Debug, Parser)]
-#[command(name = "airlock", version, max_term_width = 120)]
+#[command(name = "airlock", version, max_term_width = 120, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The configuration file [default: ./airlock.toml or ~/.config/airlock/airlock.toml, if there
     /// is one]
-    #[arg(long, short, global = true, value_name = "FILE")]
+    #[arg(
+        long, short, global = true, value_name = "FILE", help_heading = GLOBAL,
+        display_order = GLOBAL_ORDER
+    )]
     config: Option<PathBuf>,
     /// Format of log lines on standard error; AIRLOCK_LOG filters them
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(
+        long, global = true, value_enum, default_value_t, value_name = "FORM",
+        help_heading = GLOBAL, display_order = GLOBAL_ORDER + 1
+    )]
     log: LogFormat,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 /// The commands.
@@ -97,6 +161,12 @@ enum Command {
     Doctor(Output),
     /// Show the configuration in force and where each value comes from
     Config(settings::SettingsArgs),
+    /// Print a script that completes commands and options: bash, zsh, fish and others
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, in roff: `airlock man > airlock.1`
+    Man,
+    /// Print the version
+    Version(Output),
     /// Call one tool of an MCP server over HTTP, as any client would
     #[command(name = "__mcp-call", hide = true)]
     McpCall(mcp_call::McpCallArgs),
@@ -104,37 +174,43 @@ enum Command {
 
 impl Cli {
     /// Performs the command; a failure goes to standard error.
-    pub fn main(self) -> ExitCode {
-        log::init(self.log, matches!(self.command, Command::Serve(_) | Command::Mcp));
+    fn perform_all(self, is_json: bool) -> ExitCode {
+        log::init(self.log, matches!(self.command, Some(Command::Serve(_) | Command::Mcp)));
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 return Failure::other(format!("the process cannot start its threads: {error}"))
-                    .report();
+                    .report(is_json);
             }
         };
         let outcome = runtime.block_on(self.perform());
         // A blocking read of standard input must not hold the exit up.
         runtime.shutdown_background();
-        outcome.unwrap_or_else(|failure| failure.report())
+        outcome.unwrap_or_else(|failure| failure.report(is_json))
     }
 
     async fn perform(self) -> Result<ExitCode, Failure> {
         match &self.command {
-            Command::McpCall(args) => return mcp_call::perform(args).await,
-            Command::Config(args) if args.needs_no_configuration() => return settings::reference(),
+            Some(Command::McpCall(args)) => return mcp_call::perform(args).await,
+            Some(Command::Config(args)) if args.needs_no_configuration() => {
+                return settings::reference();
+            }
+            Some(Command::Completions(args)) => return shell::completions(args, Self::command()),
+            Some(Command::Man) => return shell::manual(Self::command()),
+            Some(Command::Version(output)) => return shell::version(*output),
             _ => {}
         }
         let config = match (self.load()?, &self.command) {
-            (Err(error), Command::Doctor(output)) => {
+            (Err(error), Some(Command::Doctor(output))) => {
                 return doctor::broken_configuration(*output, &Broken::new(error).await);
             }
-            (Err(error), Command::Upstreams(UpstreamsCommand::List(output))) => {
+            (Err(error), Some(Command::Upstreams(UpstreamsCommand::List(output)))) => {
                 return upstreams::list_broken(*output, Broken::new(error).await);
             }
             (loaded, _) => loaded?,
         };
-        match self.command {
+        let Some(command) = self.command else { return status::perform(&config).await };
+        match command {
             Command::Serve(_) => serve::http(config).await,
             Command::Mcp => serve::stdio(config).await,
             Command::Run(args) => run::perform(args, config).await,
@@ -148,7 +224,9 @@ impl Cli {
             Command::Policy(command) => policy::perform(command, config).await,
             Command::Doctor(output) => doctor::perform(output, config).await,
             Command::Config(args) => settings::perform(&args, &config).await,
-            Command::McpCall(_) => unreachable!("was done above, before the configuration"),
+            Command::McpCall(_) | Command::Completions(_) | Command::Man | Command::Version(_) => {
+                unreachable!("was done above, before the configuration")
+            }
         }
     }
 
@@ -157,10 +235,10 @@ impl Cli {
             Failure::other(format!("the current folder cannot be read: {error}"))
         })?;
         let flags: Vec<Flag> = match &self.command {
-            Command::Serve(args) => args.flags(),
+            Some(Command::Serve(args)) => args.flags(),
             _ => vec![],
         };
-        let here = !matches!(self.command, Command::Mcp);
+        let here = !matches!(self.command, Some(Command::Mcp));
         let sources = Sources {
             file: self.config.as_deref(),
             flags: &flags,

@@ -13,6 +13,7 @@ use console::Style;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    args::OUTPUT,
     client::Client,
     connection::{Connection, Need},
     question,
@@ -23,7 +24,10 @@ use super::{
 };
 use crate::{
     app::Failure,
-    base::text::decoded,
+    base::{
+        plural::{counted, verb},
+        text::decoded,
+    },
     config::Config,
     model::{LogLevel, TaskStatus},
     service::{
@@ -38,9 +42,6 @@ pub(super) struct RunArgs {
     /// The program, TypeScript or JavaScript; `-` reads it from standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print the whole record as JSON instead of the result
-    #[arg(long)]
-    json: bool,
     /// Time limit of the code, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
@@ -52,6 +53,9 @@ pub(super) struct RunArgs {
     session: Option<String>,
     #[command(flatten)]
     input: Input,
+    /// Print the whole record as JSON instead of the result
+    #[arg(long, help_heading = OUTPUT)]
+    json: bool,
 }
 
 /// Whether the person at the terminal may be asked.
@@ -236,7 +240,11 @@ pub(super) fn write_logs(task: &TaskOutcome, stream: Stream) -> Result<(), Failu
     if dropped > 0 {
         stream.write(stream.paint(
             Style::new().dim(),
-            format!("… {dropped} more lines were dropped (`limits.log_kb`, `limits.log_lines`)"),
+            format!(
+                "… {} more {} dropped (`limits.log_kb`, `limits.log_lines`)",
+                counted(dropped, "line"),
+                verb(dropped, "was", "were")
+            ),
         ))?;
     }
     Ok(())
@@ -268,8 +276,7 @@ fn end(task: &TaskOutcome) -> String {
     let wall = screen::duration(task.usage.wall_ms);
     let calls = match task.usage.tool_calls {
         0 => String::new(),
-        1 => ", 1 tool call".into(),
-        many => format!(", {many} tool calls"),
+        calls => format!(", {}", counted(calls, "tool call")),
     };
     let id = task.task_id;
     let rest = Stream::Error.paint(Style::new().dim(), format!("in {wall}{calls} · {id}"));

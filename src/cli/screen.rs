@@ -1,7 +1,15 @@
 //! Output for people: colours where the terminal has them, a spinner while waiting, tables that
 //! fit.
 
-use std::{fmt, io::Write, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use console::{Style, StyledObject, Term, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,8 +20,14 @@ use crate::{app::Failure, model::Timestamp};
 
 /// Between two pictures of the spinner.
 const TICK: Duration = Duration::from_millis(100);
-/// Width of a page that is not a terminal, in columns.
-const WIDTH: usize = 120;
+
+/// True where everything is written for a program: notes are lines of JSON then.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Makes notes lines of JSON.
+pub(super) fn write_json_only() {
+    IS_JSON.store(true, Ordering::Relaxed);
+}
 
 /// Writes text to standard output, with a line end. A reader that has gone away (`| head`) is no
 /// failure.
@@ -26,6 +40,16 @@ pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
 pub(super) fn print_to_reader(text: impl AsRef<str>) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::other(format!("standard output cannot be written: {error}"))),
+    }
+}
+
+/// Writes text to standard output as it is; false if its reader has gone away.
+pub(super) fn print_while_read(text: &str) -> Result<bool, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::other(format!("standard output cannot be written: {error}"))),
@@ -68,10 +92,15 @@ impl Stream {
     }
 }
 
-/// Writes a line to standard error.
+/// Writes a line to standard error; `{"note": …}` where a program reads.
 pub(super) fn note(text: impl AsRef<str>) {
+    let json = IS_JSON.load(Ordering::Relaxed).then(|| {
+        let text = console::strip_ansi_codes(text.as_ref()).into_owned();
+        serde_json::json!({ "note": text }).to_string()
+    });
+    let text = json.as_deref().unwrap_or(text.as_ref());
     // Where standard error is gone nobody can read it.
-    writeln!(std::io::stderr().lock(), "{}", text.as_ref()).ok();
+    writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
 /// JSON as people read it.
@@ -95,13 +124,17 @@ pub(super) fn status(status: &str) -> StyledObject<String> {
 
 /// Text in the colour of a status.
 pub(super) fn in_colour_of(status: &str, text: &str) -> StyledObject<String> {
-    let colour = match status {
-        "completed" | "ready" | "ok" | "approved" | "consumed" => Style::new().green(),
-        "failed" | "timed_out" | "denied" | "expired" | "broken" => Style::new().red(),
-        "cancelled" | "void" | "warning" | "degraded" => Style::new().yellow(),
+    style_of(status).apply_to(text.to_owned())
+}
+
+/// The colour of a status.
+pub(super) fn style_of(status: &str) -> Style {
+    match status {
+        "completed" | "ready" | "ok" | "approved" | "consumed" | "allow" => Style::new().green(),
+        "failed" | "timed_out" | "denied" | "expired" | "broken" | "deny" => Style::new().red(),
+        "cancelled" | "void" | "warning" | "degraded" | "ask" => Style::new().yellow(),
         _ => Style::new().cyan(),
-    };
-    colour.apply_to(text.to_owned())
+    }
 }
 
 /// Secondary text.
@@ -114,9 +147,15 @@ pub(super) fn heading<T>(text: T) -> StyledObject<T> {
     style(text).bold()
 }
 
-/// Columns of the terminal, or of a page.
+/// Columns of the terminal that standard output is; none for a file or a pipe.
+pub(super) fn terminal_width() -> Option<usize> {
+    let term = Term::stdout();
+    term.is_term().then(|| term.size().1.into())
+}
+
+/// Columns that a line may have: those of the terminal, and any number elsewhere.
 pub(super) fn width() -> usize {
-    Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.into())
+    terminal_width().unwrap_or(usize::MAX)
 }
 
 /// Text on one line, at most so many columns, with control characters made harmless: tools and

@@ -47,7 +47,14 @@ pub(super) fn perform(command: SecretsCommand, config: &Config) -> Result<ExitCo
         SecretsCommand::Set(args) => set(&vault, &args)?,
         SecretsCommand::List(output) => list(&vault, output)?,
         SecretsCommand::Remove(args) => {
-            vault.remove(&args.name).map_err(|error| failure(&error))?;
+            vault.remove(&args.name).map_err(|error| match error {
+                // Its own text says how a secret that is wanted is set.
+                VaultError::Absent(name) => {
+                    Failure::other(format!("there is no secret `{name}` to remove"))
+                        .hint("`airlock secrets list` shows which there are")
+                }
+                other => failure(&other),
+            })?;
             report(&args, "removed", &format!("secret `{}` is removed", args.name))?;
         }
     }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::{connection, stop};
 use crate::{
     app::{self, Audience, Failure, Signals},
+    base::plural::counted,
     config::{Config, Flag},
 };
 
@@ -58,6 +59,7 @@ fn log_start(config: &Config) {
         config.file.as_ref().map_or_else(|| "none".into(), |file| file.display().to_string());
     let database = config.store.path.display();
     let upstreams = config.upstreams.len();
+    let counted = counted(upstreams, "upstream");
     if let Some(ignored) = &config.ignored_file {
         let path = ignored.display();
         tracing::warn!(path = %path, "`{path}` is not read here; give it with \
@@ -68,7 +70,7 @@ fn log_start(config: &Config) {
         config = %file,
         database = %database,
         upstreams,
-        "airlock {} starts with configuration {file}, database {database}, {upstreams} upstreams",
+        "airlock {} starts with configuration {file}, database {database}, {counted}",
         env!("CARGO_PKG_VERSION"),
     );
 }

@@ -7,11 +7,13 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
+    args::OUTPUT,
     screen::{dim, heading, print, print_json},
     upstreams,
 };
 use crate::{
-    app::{self, Exit, Failure},
+    app::{self, Failure},
+    base::plural::counted,
     catalog::MissingSecret,
     config::{self, Config},
 };
@@ -22,7 +24,7 @@ pub(super) struct SettingsArgs {
     #[command(subcommand)]
     command: Option<SettingsCommand>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -74,10 +76,15 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     print(dim(format!("# file: {}", file.unwrap_or("none"))).to_string())?;
     let mut section = "";
     for setting in &config.settings {
-        let (table, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+        let (table, key) = setting.key.split_once('.').unwrap_or((setting.key.as_str(), ""));
         if table != section {
             print(format!("\n{}", heading(format!("[{table}]"))))?;
             section = table;
+        }
+        // A table without keys.
+        if key.is_empty() {
+            print(dim(format!("# empty, {}", setting.origin)).to_string())?;
+            continue;
         }
         let line = format!("{key} = {}", setting.value);
         print(format!("{line:<48} {}", dim(format!("# {}", setting.origin))))?;
@@ -128,17 +135,8 @@ async fn check_references(config: &Config) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
     }
-    let count = if problems.len() == 1 {
-        "a problem".to_owned()
-    } else {
-        format!("{} problems", problems.len())
-    };
-    let message = format!("the configuration has {count}\n  {}", problems.join("\n  "));
-    let hint = Some(
-        "every key is explained in docs/configuration.md; `airlock config check` tries again"
-            .into(),
-    );
-    Err(Failure { exit: Exit::Config, message, hint })
+    let count = counted(problems.len(), "problem");
+    Err(Failure::config(format!("the configuration has {count}\n  {}", problems.join("\n  "))))
 }
 
 /// The place where a key is set.

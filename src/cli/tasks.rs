@@ -8,24 +8,31 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::{
-    args::{One, Page},
+    args::{One, Page, Query},
     client::Client,
     connection::{Connection, Need},
-    list::List,
+    ids,
+    list::{self, Items, List},
     run,
     screen::{self, Stream, age, dim, heading, print, print_json, with_id},
+    table::{Cell, Column},
 };
 use crate::{
     app::Failure,
-    base::unique_keys::duplicate_key,
+    base::{plural::counted, unique_keys::duplicate_key},
     config::Config,
-    model::Event,
-    model::TaskStatus,
+    model::{Event, IdKind, TaskStatus},
     service::view::{TaskRecord, TaskRow},
 };
 
-/// Columns that a list keeps for id, status, age and duration.
-const LIST_COLUMNS: usize = 84;
+/// The columns of the list.
+const COLUMNS: [Column; 5] = [
+    Column::whole("ID"),
+    Column::whole("STATUS"),
+    Column::whole("CREATED"),
+    Column::whole("TOOK"),
+    Column::text("ERROR", usize::MAX),
+];
 
 /// The commands on tasks.
 #[derive(Debug, Subcommand)]
@@ -33,6 +40,7 @@ pub(super) enum TasksCommand {
     /// List tasks, newest first
     List(ListArgs),
     /// Show one task: its record, its history, its result
+    #[command(visible_alias = "show")]
     Get(One),
     /// Wait until one task ends; exits with its exit code
     Wait(wait::WaitArgs),
@@ -75,49 +83,45 @@ pub(super) async fn perform(command: TasksCommand, config: Config) -> Result<Exi
         TasksCommand::Cancel(args) => cancel(client, args).await,
     })
     .await
+    .map_err(|failure| ids::located(failure, &config))
     .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
     let metadata = Value::Object(args.metadata.into_iter().collect::<Map<_, _>>()).to_string();
-    let mut query = args.page.query();
+    let mut query = vec![];
     query.extend(args.status.map(|status| ("status", status.as_str().to_owned())));
     query.extend(args.session.map(|session| ("sessionId", session)));
     query.extend((metadata != "{}").then_some(("metadata", metadata)));
-    let page = client.tasks(&query).await?;
-    let heading =
-        format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR");
     let list = List {
-        items: &page.tasks,
-        next_cursor: page.next_cursor.as_deref(),
-        id: |task| task.task_id.to_string(),
-        heading,
+        id: |task: &TaskRow| task.task_id.to_string(),
         empty: "no tasks",
-        row,
+        lines: &mut list::rows(&COLUMNS, cells),
     };
-    list.show(&args.page)
+    let fetch = async |page: &Query| {
+        let answer = client.tasks(&[page, query.as_slice()].concat()).await?;
+        Ok(Items { items: answer.tasks, next_cursor: answer.next_cursor })
+    };
+    list.show(&args.page, fetch).await.map(drop)
 }
 
-fn row(task: &TaskRow) -> String {
+fn cells(task: &TaskRow) -> Vec<Cell> {
     let took = task.completed_at.map(|_| screen::duration(task.usage.wall_ms));
     let error = task.error.as_ref().map_or("", |error| &error.message);
-    let status = task.status.as_str();
-    // A colour code has no width, so the padding comes after it.
-    let pad = " ".repeat(17usize.saturating_sub(status.len()));
-    format!(
-        "{:<41} {}{pad} {:<11} {:<11} {}",
-        task.task_id.to_string(),
-        screen::status(status),
-        age(task.created_at),
-        took.unwrap_or_default(),
-        dim(screen::line(error, screen::width().saturating_sub(LIST_COLUMNS))),
-    )
+    vec![
+        task.task_id.to_string().into(),
+        Cell::status(task.status.as_str()),
+        age(task.created_at).into(),
+        took.unwrap_or_default().into(),
+        Cell::dim(error),
+    ]
 }
 
 async fn get(client: &Client, args: One) -> Result<(), Failure> {
-    let record = run::whole(client, client.task(&args.id, Duration::ZERO).await?).await?;
-    let events = client.events(&args.id, 0).await?;
-    if args.json {
+    let id = ids::whole(client, IdKind::Task, &args.id).await?;
+    let record = run::whole(client, client.task(&id, Duration::ZERO).await?).await?;
+    let events = client.events(&id, 0).await?;
+    if args.output.json {
         let mut object = with_id(record.outcome.task_id, &record);
         object["events"] = serde_json::to_value(&events).expect("events have string keys");
         return print_json(&object);
@@ -163,13 +167,12 @@ fn show_record(record: &TaskRecord) -> Result<(), Failure> {
     let usage = &task.usage;
     let heap = usage.heap_peak_bytes as f64 / (1024.0 * 1024.0);
     let text = format!(
-        "{} (CPU {}, tools {}, queue {}), {} tool call{}, heap {heap:.1} MiB",
+        "{} (CPU {}, tools {}, queue {}), {}, heap {heap:.1} MiB",
         screen::duration(usage.wall_ms),
         screen::duration(usage.cpu_ms),
         screen::duration(usage.tool_wait_ms),
         screen::duration(usage.queue_ms),
-        usage.tool_calls,
-        if usage.tool_calls == 1 { "" } else { "s" },
+        counted(usage.tool_calls, "tool call"),
     );
     print(format!("{:<13} {text}", "usage"))
 }
@@ -185,12 +188,13 @@ fn history(event: &Event) -> String {
 }
 
 async fn cancel(client: &Client, args: One) -> Result<(), Failure> {
-    let record = client.cancel(&args.id).await?;
+    let id = ids::whole(client, IdKind::Task, &args.id).await?;
+    let record = client.cancel(&id).await?;
     let task = &record.outcome;
-    if args.json {
+    if args.output.json {
         return print_json(&with_id(task.task_id, &record));
     }
-    print(format!("{} {}", args.id, screen::status(task.status.as_str())))
+    print(format!("{} {}", task.task_id, screen::status(task.status.as_str())))
 }
 
 fn status(text: &str) -> Result<TaskStatus, String> {

@@ -6,16 +6,18 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
-    args::json_option,
+    args::{OUTPUT, Output, Page, Query, json_option},
     client::Client,
     connection::{Connection, Need},
+    list::{Items, List},
     run,
     screen::{self, dim, heading, note, print, print_json, with_id},
 };
 use crate::{
-    app::Failure,
-    base::integers::may_be_unsafe,
+    app::{Exit, Failure},
+    base::{integers::may_be_unsafe, plural::counted},
     config::Config,
+    model::ErrorCode,
     service::{
         Execute,
         view::{TaskRecord, ToolRow, Upstream},
@@ -29,11 +31,12 @@ const ARGS_BYTES_MAX: u64 = 200 * 1024;
 /// The commands on tools.
 #[derive(Debug, Subcommand)]
 pub(super) enum ToolsCommand {
-    /// List tools
+    /// List tools, with what the policy says about calls of them: allow, ask or deny
     List(ListArgs),
     /// Find tools by words
     Search(SearchArgs),
     /// Show one tool: its TypeScript and its schemas
+    #[command(visible_aliases = ["show", "get"])]
     Describe(DescribeArgs),
     /// Call one tool as a program does, under policy and on record; exits with the task's exit
     /// code
@@ -51,15 +54,8 @@ pub(super) struct ListArgs {
     /// Only tools of this upstream
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// Tools in the page, 1 to 200
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
-    limit: u32,
-    /// Cursor of the page, from the page before
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 /// Arguments of `tools search`.
@@ -77,9 +73,8 @@ pub(super) struct SearchArgs {
 pub(super) struct DescribeArgs {
     /// Its path, as `tools list` gives it
     path: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Arguments of `tools call`.
@@ -90,14 +85,14 @@ pub(super) struct CallArgs {
     /// Its arguments, a JSON object; `-` reads it from standard input
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// Print the whole record as JSON instead of the result
-    #[arg(long)]
-    json: bool,
     /// Time limit of the call, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
     #[command(flatten)]
     input: run::Input,
+    /// Print the whole record as JSON instead of the result
+    #[arg(long, help_heading = OUTPUT)]
+    json: bool,
 }
 
 /// Arguments of `tools types`.
@@ -113,9 +108,8 @@ pub(super) struct TypesArgs {
 pub(super) struct RefreshArgs {
     /// The upstream; all of them without one
     upstream: Option<String>,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Performs the command.
@@ -129,50 +123,74 @@ pub(super) async fn perform(command: ToolsCommand, config: Config) -> Result<Exi
         let shape = run::Shape { json: args.json, input: args.input, adapt: for_people };
         return run::program(request, shape, &config).await;
     }
-    let hint = match config.upstreams.is_empty() {
-        true => "no upstreams are configured; `airlock upstreams add …` adds one",
-        false => "no tools; `airlock doctor` shows the status of the upstreams",
-    };
-    Connection::ask(&config, Need::Tools, async |client| match command {
+    let done = Connection::ask(&config, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),
         ToolsCommand::Types(args) => client
             .tool_types(args.namespace.as_deref())
             .await
-            .and_then(|types| print(screen::plain(types.trim_end()))),
-        ToolsCommand::Refresh(args) => refresh(client, args).await,
-        ToolsCommand::List(args) => list(client, args, None, hint).await,
-        ToolsCommand::Search(args) => {
-            list(client, args.list, Some(args.query.join(" ")), hint).await
-        }
-        ToolsCommand::Describe(args) => describe(client, args).await,
-    })
-    .await
-    .map(|()| ExitCode::SUCCESS)
+            .and_then(|types| print(screen::plain(types.trim_end())))
+            .map(|()| ExitCode::SUCCESS),
+        ToolsCommand::Refresh(args) => refresh(client, args).await.map(|()| ExitCode::SUCCESS),
+        ToolsCommand::List(args) => list(client, args, None).await,
+        ToolsCommand::Search(args) => list(client, args.list, Some(args.query.join(" "))).await,
+        ToolsCommand::Describe(args) => describe(client, args).await.map(|()| ExitCode::SUCCESS),
+    });
+    done.await
 }
 
-async fn list(
+/// Lists, and exits with 69 where an upstream that may have more has failed.
+async fn list(client: &Client, args: ListArgs, words: Option<String>) -> Result<ExitCode, Failure> {
+    let mut filter = vec![];
+    filter.extend(words.map(|words| ("query", words)));
+    filter.extend(args.namespace.clone().map(|namespace| ("namespace", namespace)));
+    let upstreams = client.health().await?.upstreams;
+    let list = List {
+        id: |tool: &ToolRow| tool.path.clone(),
+        empty: match upstreams.is_empty() {
+            true => "no tools: no upstream is configured; `airlock upstreams add URL` adds one",
+            false => "no tools",
+        },
+        lines: &mut |tools: &[ToolRow], _| tools.iter().map(row).collect(),
+    };
+    let fetch = async |page: &Query| {
+        let answer = client.tools(&[page, filter.as_slice()].concat()).await?;
+        Ok(Items { items: answer.results, next_cursor: answer.next_cursor })
+    };
+    list.show(&args.page, fetch).await?;
+    // Looked at afterwards: the list waits for upstreams that are connecting.
+    let failed = failed_upstreams(client, args.namespace.as_deref()).await?;
+    for failure in &failed {
+        failure.report(args.page.json);
+    }
+    Ok(match failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(Exit::Unavailable as u8),
+    })
+}
+
+/// A failure for each upstream that is down, of those with tools in the namespace.
+async fn failed_upstreams(
     client: &Client,
-    args: ListArgs,
-    words: Option<String>,
-    hint: &str,
-) -> Result<(), Failure> {
-    let mut query = vec![("limit", args.limit.to_string())];
-    query.extend(words.map(|words| ("query", words)));
-    query.extend(args.namespace.map(|namespace| ("namespace", namespace)));
-    query.extend(args.cursor.map(|cursor| ("cursor", cursor)));
-    let page = client.tools(&query).await?;
-    if args.json {
-        print_json(&page.results.iter().map(|tool| with_id(&tool.path, tool)).collect())?;
-    } else if page.results.is_empty() {
-        note(hint);
-    } else {
-        page.results.iter().try_for_each(|tool| print(row(tool)))?;
-    }
-    if let Some(cursor) = page.next_cursor {
-        let more = format!("more ({} in all): --cursor {cursor}", page.total);
-        note(dim(more).for_stderr().to_string());
-    }
-    Ok(())
+    namespace: Option<&str>,
+) -> Result<Vec<Failure>, Failure> {
+    let first = namespace.map(|namespace| namespace.split('.').next().unwrap_or_default());
+    let is_wanted = |upstream: &Upstream| first.is_none_or(|first| first == upstream.name);
+    let of = |Upstream { name, status, tools, message, .. }: Upstream| {
+        let why = message.unwrap_or_else(|| "it did not answer in time".into());
+        let known = match (status.as_str(), tools) {
+            ("connecting", _) => "is still connecting",
+            (_, 0) => "failed, and its tools are not known",
+            _ => "failed, and its tools are listed as they were last known",
+        };
+        Failure::unavailable(screen::plain(&format!("the upstream `{name}` {known}: {why}")))
+            .coded(ErrorCode::UpstreamUnavailable.as_str())
+            .hint(format!("`airlock upstreams check {name}` connects to it"))
+    };
+    let upstreams = client.health().await?.upstreams.into_iter();
+    Ok(upstreams
+        .filter(|upstream| upstream.status != "ready" && is_wanted(upstream))
+        .map(of)
+        .collect())
 }
 
 /// A program of one line that makes the call. Both strings are data in it, whatever they hold.
@@ -224,7 +242,7 @@ fn for_people(record: &mut TaskRecord) {
 
 async fn refresh(client: &Client, args: RefreshArgs) -> Result<(), Failure> {
     let upstreams = client.refresh(args.upstream.as_deref()).await?.results;
-    if args.json {
+    if args.output.json {
         return print_json(
             &upstreams.iter().map(|upstream| with_id(&upstream.name, upstream)).collect(),
         );
@@ -239,9 +257,10 @@ async fn refresh(client: &Client, args: RefreshArgs) -> Result<(), Failure> {
             .map(|message| format!("  {}", dim(screen::plain(message))))
             .unwrap_or_default();
         print(format!(
-            "{}  {}  {tools} tools{message}",
+            "{}  {}  {}{message}",
             heading(screen::plain(name)),
-            screen::status(status)
+            screen::status(status),
+            counted(*tools, "tool"),
         ))
     })
 }
@@ -254,16 +273,26 @@ fn row(tool: &ToolRow) -> String {
         .unavailable
         .as_deref()
         .map(|why| format!("\n    {} {}", screen::status("failed"), screen::line(why, columns)));
-    let path = heading(screen::line(&tool.path, columns));
-    format!("{path}\n    {hint}\n    {}{}", dim(description), down.unwrap_or_default())
+    let verdict = tool.verdict.as_deref().unwrap_or("allow");
+    let verdict = screen::in_colour_of(verdict, &format!("{verdict:<5}"));
+    let path = heading(screen::line(&tool.path, columns.saturating_sub(6)));
+    format!("{verdict} {path}\n    {hint}\n    {}{}", dim(description), down.unwrap_or_default())
 }
 
 async fn describe(client: &Client, args: DescribeArgs) -> Result<(), Failure> {
     let tool = client.tool(&args.path).await?;
-    if args.json {
+    if args.output.json {
         return print_json(&with_id(&tool.path, &tool));
     }
     print(heading(screen::plain(&tool.path)).to_string())?;
+    if let Some(verdict) = &tool.verdict {
+        let means = match verdict.as_str() {
+            "deny" => "policy denies every call, and agents do not see the tool",
+            "ask" => "a call waits for your approval",
+            _ => "a call needs no approval, as far as the policy says without its arguments",
+        };
+        print(format!("{}: {means}", screen::in_colour_of(verdict, verdict)))?;
+    }
     print(screen::plain(tool.description.trim()))?;
     if let Some(why) = &tool.unavailable {
         print(format!("{} {}", screen::status("failed"), screen::plain(why)))?;

@@ -8,6 +8,7 @@ mod draft;
 mod file;
 mod import;
 mod keeper;
+mod list;
 mod names;
 mod options;
 pub(in crate::cli) mod program;
@@ -20,23 +21,20 @@ mod url;
 
 use std::process::ExitCode;
 
-use ::url::Url;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use self::url::shown;
 use super::{
     args::Output,
-    connection::{Connection, Need},
     running::{self, Broken},
-    screen::{self, Spinner, dim, heading, note, print, print_json},
+    screen::{self, Spinner, heading, note, print, print_json},
 };
 use crate::{
     app::{self, Failure},
+    base::plural::counted,
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
-    config::{Config, Credential, HttpAccess, Transport, Upstream},
-    model::Document,
+    config::{Config, Upstream},
     service::view,
 };
 
@@ -85,7 +83,7 @@ pub(super) async fn perform(
     match command {
         UpstreamsCommand::Add(args) => add::perform(*args, &config).await?,
         UpstreamsCommand::Import(args) => return import::perform(args, &config).await,
-        UpstreamsCommand::List(output) => list(&config, output).await?,
+        UpstreamsCommand::List(output) => list::perform(&config, output).await?,
         UpstreamsCommand::Remove(args) => remove(&args, &config).await?,
         UpstreamsCommand::Check(args) => return check(&args, config).await,
         UpstreamsCommand::Login(args) => login(&args, &config).await?,
@@ -103,40 +101,6 @@ fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Upstream, Failure> {
             names.join(", ")
         };
         Failure::other(format!("there is no upstream `{name}`")).hint(hint)
-    })
-}
-
-async fn list(config: &Config, output: Output) -> Result<(), Failure> {
-    // Only a running server knows their status; otherwise `check` finds it out.
-    let health = match Connection::running(config, Need::Record).await? {
-        Some(running) => running.client.health().await.ok(),
-        None => None,
-    };
-    let configuration = health.as_ref().and_then(|health| health.configuration.as_ref());
-    if let Some(message) = configuration.and_then(|found| found.message.as_ref()) {
-        note(format!("the running server: {}", screen::plain(message)));
-    }
-    let state = |name: &str| {
-        let mut all = health.iter().flat_map(|health| &health.upstreams);
-        all.find(|upstream| upstream.name == name)
-    };
-    let rows: Vec<_> =
-        config.upstreams.iter().map(|upstream| row(upstream, state(&upstream.name))).collect();
-    if output.json {
-        return print_json(&serde_json::to_value(&rows).expect("a row has string keys"));
-    }
-    if rows.is_empty() {
-        note("no upstreams; `airlock upstreams add URL` adds one");
-    }
-    rows.iter().try_for_each(|Row { id, status, kind, place, auth, message }| {
-        let state = screen::in_colour_of(status, &format!("{status:<10}"));
-        let place = screen::line(place, screen::width().saturating_sub(56));
-        print(format!(
-            "{} {state} {kind:<8} {auth:<10} {}",
-            heading(format!("{id:<24}")),
-            dim(place)
-        ))?;
-        message.map_or(Ok(()), |message| print(format!("  {}", screen::plain(message))))
     })
 }
 
@@ -163,51 +127,6 @@ pub(super) fn list_broken(output: Output, broken: Broken) -> Result<ExitCode, Fa
     }
     note(server.summary());
     Err(failure)
-}
-
-/// An upstream in the list.
-#[derive(Serialize)]
-struct Row<'u> {
-    id: &'u str,
-    status: &'u str,
-    kind: &'static str,
-    place: String,
-    auth: &'static str,
-    /// What the running server says of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'u str>,
-}
-
-fn row<'u>(upstream: &'u Upstream, state: Option<&'u view::Upstream>) -> Row<'u> {
-    let status = state.map_or("configured", |state| state.status.as_str());
-    let message = state.and_then(|state| state.message.as_deref());
-    let (kind, place) = match &upstream.transport {
-        Transport::Stdio { command, args, .. } => {
-            ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
-        }
-        Transport::Http { url } => ("mcp", shown(url)),
-        Transport::OpenApi { spec, base_url, .. } => {
-            let spec = match spec {
-                Document::File(path) => path.display().to_string(),
-                Document::Url(url) => Url::parse(url).as_ref().map_or_else(|_| url.clone(), shown),
-            };
-            ("openapi", base_url.as_ref().map_or(spec, shown))
-        }
-        Transport::GraphQl { url, .. } => ("graphql", shown(url)),
-    };
-    let auth = upstream.access.as_ref().map_or("none", auth);
-    Row { id: &upstream.name, status, kind, place, auth, message }
-}
-
-fn auth(access: &HttpAccess) -> &'static str {
-    match &access.credential {
-        Credential::None if access.headers.is_empty() => "none",
-        Credential::None => "headers",
-        Credential::ApiKey { .. } => "api_key",
-        Credential::Bearer(_) => "bearer",
-        Credential::Basic { .. } => "basic",
-        Credential::OAuth(_) => "oauth",
-    }
 }
 
 async fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
@@ -277,7 +196,7 @@ fn report(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Fai
         (UpstreamState::Ready, Some(_)) => ("warning", "!"),
         (UpstreamState::Connecting | UpstreamState::Failed, _) => ("broken", "✗"),
     };
-    let counted = format!("{} {} tools", status.kind, status.tools);
+    let counted = format!("{} {}", status.kind, counted(status.tools, "tool"));
     print(format!(
         "{} {} {counted}",
         screen::in_colour_of(word, sign),
@@ -296,7 +215,7 @@ fn report(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Fai
 async fn login(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let upstream = named(config, &args.name)?;
     let refused =
-        |why: String| Failure::unavailable(format!("nobody can log in to `{}`: {why}", args.name));
+        |why: String| Failure::unavailable(format!("cannot log in to `{}`: {why}", args.name));
     let spinner = Spinner::start("looking for its authorization server");
     let login = app::login(config, &upstream.name).await?;
     drop(spinner);

@@ -10,10 +10,10 @@ use super::{
     Service, ServiceError,
     requests::{
         ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList,
-        ArtifactRead, ArtifactRemove, ConfigReload, Execution, HealthCheck, IdList, NamespaceList, OverviewGet,
-        PolicyExplain, PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, TaskCancel,
-        TaskEvents, TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh,
-        ToolTypes,
+        ArtifactRead, ArtifactRemove, ConfigReload, Execution, HealthCheck, IdList, NamespaceList,
+        OverviewGet, PolicyExplain, PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools,
+        TaskCancel, TaskEvents, TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList,
+        ToolRefresh, ToolTypes,
     },
     view,
 };

@@ -33,10 +33,11 @@ pub use error::ServiceError;
 pub use policy::scope_text;
 pub use requests::{
     ApprovalCount, ApprovalDecision, ApprovalGet, ApprovalList, ArtifactGet, ArtifactList,
-    ArtifactRead, ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, IdList, NamespaceList, OverviewGet,
-    PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyLint, PolicyReplay, PolicyShow,
-    PolicyTest, PolicyTools, ProgressSink, RecordedCall, TaskCancel, TaskEvents, TaskGet, TaskList,
-    TaskMedia, ToolChanges, ToolDescribe, ToolList, ToolRefresh, ToolTypes, WaitPolicy,
+    ArtifactRead, ArtifactRemove, ConfigReload, Execute, Execution, HealthCheck, IdList,
+    NamespaceList, OverviewGet, PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles,
+    PolicyLint, PolicyReplay, PolicyShow, PolicyTest, PolicyTools, ProgressSink, RecordedCall,
+    TaskCancel, TaskEvents, TaskGet, TaskList, TaskMedia, ToolChanges, ToolDescribe, ToolList,
+    ToolRefresh, ToolTypes, WaitPolicy,
 };
 
 /// Limits and defaults of the service itself.

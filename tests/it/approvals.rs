@@ -247,7 +247,7 @@ async fn nobodys_answer_is_a_refusal() {
     assert_eq!(approval["status"], "expired", "{approval}");
     let (status, refused) = policed.word(approval, "approve", json!({})).await;
     assert!(
-        status == 409 && refused["error"]["message"].as_str().unwrap().contains("it is expired"),
+        status == 409 && refused["error"]["message"].as_str().unwrap().contains("it has expired"),
         "{refused}"
     );
     assert_eq!(policed.hits("notes.add"), 0);
@@ -296,7 +296,7 @@ async fn a_policy_that_refuses_by_then_wins_over_the_word() {
     let message = refused["error"]["message"].as_str().unwrap_or_default();
     assert!(
         status == 409
-            && message.contains("cancelled")
+            && message.contains("it was withdrawn")
             && message.contains("policy refuses the call now"),
         "{refused}"
     );
@@ -578,7 +578,10 @@ async fn the_commands_list_show_and_decide() {
     let (code, said, _) = say(&["approvals", "approve", id]).await;
     assert!(code == 0 && said.contains("consumed"), "{said}");
     let (code, _, beside) = say(&["approvals", "deny", id, "--note", "too late"]).await;
-    assert!(code == 1 && beside.contains("cannot be denied: it is consumed"), "{beside}");
+    assert!(
+        code == 1 && beside.contains("cannot be denied: it was already approved and sent"),
+        "{beside}"
+    );
     let (_, shown, _) = say(&["approvals", "show", id]).await;
     assert!(
         shown.contains("outcome      approved by the owner (command line), and sent (20"),
@@ -588,8 +591,8 @@ async fn the_commands_list_show_and_decide() {
     let (_, doctor, _) = say(&["doctor"]).await;
     assert!(
         doctor.contains("policy")
-            && doctor.contains("profile: auto")
-            && doctor.contains("revision: sha256:"),
+            && doctor.contains("the profile `auto` and 1 policy file are in force")
+            && doctor.contains("works: 1 task and 0 artifacts on record"),
         "{doctor}"
     );
 }

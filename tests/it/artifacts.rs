@@ -557,7 +557,7 @@ async fn the_owner_lists_reads_and_removes_what_was_kept() {
         (&json!(id), &json!("demo.big"), &json!(9_000_000))
     );
     let (_, shown, _) = command(&["artifacts", "show", id]).await;
-    assert!(String::from_utf8(shown).unwrap().contains("text, 9000000 bytes, 1 lines"));
+    assert!(String::from_utf8(shown).unwrap().contains("text, 9000000 bytes, 1 line"));
     let (fine, text, _) = command(&["artifacts", "get", id]).await;
     assert!(fine && text.len() == 9_000_000 && text.iter().all(|byte| *byte == b'x'));
     assert!(command(&["artifacts", "remove", id]).await.0);

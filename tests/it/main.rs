@@ -8,6 +8,7 @@ mod artifacts;
 mod asking;
 mod catalog;
 mod cli;
+mod command_line;
 mod config;
 mod configurations;
 mod deno;

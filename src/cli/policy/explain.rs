@@ -6,15 +6,20 @@ use clap::Args;
 
 use crate::{
     app::Failure,
+    base::plural::counted,
     cli::{
-        args::json_option,
+        args::{OUTPUT, json_option},
         connection::{Connection, Need},
         screen::{self, dim, heading, in_colour_of, print, print_json},
+        table::{Cell, Column, Table},
     },
     config::Config,
     service::{
         PolicyCaller, PolicyExplain,
-        view::{PolicyExplanation, PolicyLimit, PolicyStep, PolicyVerdict},
+        view::{
+            PolicyExplanation, PolicyInForce, PolicyLayer, PolicyLimit, PolicyRule, PolicyStep,
+            PolicyVerdict,
+        },
     },
 };
 
@@ -31,7 +36,7 @@ pub(in crate::cli) struct ExplainArgs {
     #[arg(long = "as", value_name = "KEY")]
     caller: Option<String>,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -39,9 +44,18 @@ pub(in crate::cli) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
+
+/// The columns of the rules.
+const RULE_COLUMNS: [Column; 5] = [
+    Column::number("LINE"),
+    Column::whole("ACTION"),
+    Column::whole("TOOLS"),
+    Column::whole("RULE"),
+    Column::text("TERMS", usize::MAX),
+];
 
 /// Asks, and prints every step to the decision.
 pub(super) async fn perform(args: ExplainArgs, config: &Config) -> Result<ExitCode, Failure> {
@@ -102,7 +116,7 @@ fn show_steps(explanation: &PolicyExplanation) -> Result<(), Failure> {
     }
     match explanation.steps_dropped {
         0 => Ok(()),
-        dropped => print(format!("and {dropped} steps more")),
+        dropped => print(format!("and {} more", counted(dropped, "step"))),
     }
 }
 
@@ -154,11 +168,14 @@ fn row(step: &PolicyStep) -> String {
         outcome @ ("deny" | "error" | "fails") => in_colour_of("denied", outcome),
         outcome @ "ask" => in_colour_of("warning", outcome),
         outcome @ "allow" => in_colour_of("approved", outcome),
+        // What it uses says that it counts.
+        "counts" => dim(String::new()),
         outcome => dim(outcome.to_owned()),
     };
     let (place, what) =
         (screen::line(&step.place, usize::MAX), screen::line(&step.what, usize::MAX));
-    format!("  {place}{name}{shadow}: {what} → {outcome}")
+    let arrow = if step.outcome == "counts" { "" } else { " → " };
+    format!("  {place}{name}{shadow}: {what}{arrow}{outcome}")
 }
 
 fn limit(limit: &PolicyLimit) -> String {
@@ -213,15 +230,49 @@ pub(super) async fn show(args: &ShowArgs, config: &Config) -> Result<ExitCode, F
     }
     let status = &policy.status;
     print(format!("{} {}", heading(&policy.revision), in_colour_of(status, status)))?;
-    print(format!("profile {}", policy.profile))?;
+    print(format!("profile {}: decides where no rule does", policy.profile))?;
     for layer in &policy.layers {
-        let upstream =
-            layer.upstream.as_ref().map(|name| format!(", tools of `{name}`")).unwrap_or_default();
-        print(screen::plain(&format!("{} {}{upstream}", layer.path, dim(&layer.scope))))?;
+        show_layer(&policy, layer)?;
+    }
+    if policy.layers.is_empty() {
+        print("no policy file: `policy.files` names none")?;
     }
     for problem in &policy.problems {
         let label = in_colour_of("failed", "not in force:");
         print(format!("{label} {}", screen::plain(problem)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file with its rules.
+fn show_layer(policy: &PolicyInForce, layer: &PolicyLayer) -> Result<(), Failure> {
+    let upstream =
+        layer.upstream.as_ref().map(|name| format!(", tools of `{name}`")).unwrap_or_default();
+    let shadow = if layer.shadow { ", only recorded" } else { "" };
+    let head = screen::plain(&layer.path);
+    let about = screen::plain(&format!("{}{upstream}{shadow}", layer.scope));
+    print(format!("\n{} {}", heading(head), dim(about)))?;
+    let name = std::path::Path::new(&layer.path).file_name().unwrap_or_default().to_string_lossy();
+    let rows: Vec<Vec<Cell>> =
+        policy.rules.iter().filter(|rule| *rule.file == *name).map(rule_cells).collect();
+    Table::new(&RULE_COLUMNS).lines(&rows, !rows.is_empty()).iter().try_for_each(print)?;
+    match &layer.default {
+        Some(default) => print(format!("default {default}: for tools that no rule decides about")),
+        None => print("no default: the profile decides about other tools"),
+    }
+}
+
+fn rule_cells(rule: &PolicyRule) -> Vec<Cell> {
+    let mut terms = vec![];
+    terms.extend(rule.conditional.then(|| "under conditions".to_owned()));
+    terms.extend(rule.restricted.then(|| "for some callers".to_owned()));
+    terms.extend((rule.limits > 0).then(|| counted(rule.limits, "limit")));
+    terms.extend(rule.shadow.then(|| "only recorded".to_owned()));
+    vec![
+        rule.line.to_string().into(),
+        Cell::status(&rule.action),
+        Cell::bold(rule.tools.as_str()),
+        rule.name.as_str().into(),
+        Cell::dim(terms.join(", ")),
+    ]
 }

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::files;
 use crate::{
     app::Failure,
+    base::plural::counted,
+    cli::args::OUTPUT,
     cli::screen::{self, dim, note, print, print_json},
     config::Config,
     policy::{
@@ -38,7 +40,7 @@ pub(in crate::cli) struct ImportArgs {
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Print JSON: the files, the map and the warnings
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -153,7 +155,7 @@ fn refuse(problems: &[Problem], json: bool) -> Result<ExitCode, Failure> {
 }
 
 fn count(problems: usize) -> String {
-    if problems == 1 { "1 thing".into() } else { format!("{problems} things") }
+    counted(problems, "thing")
 }
 
 fn report(imported: &Imported, name: &str) {

@@ -1,4 +1,4 @@
-//! `airlock policy lint`: likely mistakes. Knows the tools where a server runs.
+//! `airlock policy lint`: likely mistakes. Needs the tools, so it starts a server where none runs.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -7,12 +7,14 @@ use clap::Args;
 use super::{files, problems::invalid};
 use crate::{
     app::Failure,
+    base::plural::counted,
     cli::{
+        args::OUTPUT,
         connection::{Connection, Need},
         screen::{self, note, print, print_json},
     },
     config::Config,
-    policy::{Policy, lint},
+    policy::Policy,
     service::view::{PolicyFinding, Severity},
     task::policy_reload::PolicySource,
 };
@@ -23,7 +25,7 @@ pub(in crate::cli) struct LintArgs {
     /// The file; without it all files of the configuration
     file: Option<PathBuf>,
     /// Print a JSON array
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -44,22 +46,27 @@ pub(super) async fn perform(
     if let Err(problems) = Policy::load(layers.clone(), source.options) {
         return invalid(&problems, args.json);
     }
-    let findings = match Connection::running(config, Need::Tools).await? {
-        Some(server) => server.client.lint(&files::as_request(&layers)).await?.findings,
-        None => {
-            note("no server runs, so its tools are not known: paths and arguments are not checked");
-            let found = lint::lint(&layers, source.options, &[]);
-            let found = found.map_err(|problems| {
-                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                Failure::other(lines.join("\n"))
-            })?;
-            found.into_iter().map(PolicyFinding::from).collect()
+    let request = files::as_request(&layers);
+    let findings = Connection::ask(config, Need::Tools, async |client| {
+        let findings = client.lint(&request).await?.findings;
+        // A rule about tools that are not known cannot be checked.
+        for upstream in client.health().await?.upstreams {
+            if upstream.status != "ready" {
+                note(format!(
+                    "the upstream `{}` does not work: its tools are checked as they were last \
+                    listed ({})",
+                    upstream.name,
+                    counted(upstream.tools, "tool")
+                ));
+            }
         }
-    };
+        Ok(findings)
+    });
+    let findings = findings.await?;
     if args.json {
         print_json(&findings.iter().map(with_ids).collect())?;
     } else if findings.is_empty() {
-        note("no findings");
+        note(format!("no problems found in {}", counted(layers.len(), "file")));
     } else {
         findings.iter().try_for_each(|finding| print(screen::plain(&row(finding))))?;
     }

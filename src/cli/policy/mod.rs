@@ -41,7 +41,8 @@ pub(super) enum PolicyCommand {
     /// Show what a policy file alone, with the profile, would have decided about the calls on
     /// record
     Replay(replay::ReplayArgs),
-    /// Show the policy in force: its revision, its files and how they are
+    /// Show the policy in force: its revision, its files with their rules, and problems of them
+    #[command(visible_alias = "get")]
     Show(explain::ShowArgs),
 }
 

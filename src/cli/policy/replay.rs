@@ -15,7 +15,9 @@ use clap::Args;
 use super::{files, problems::invalid};
 use crate::{
     app::Failure,
+    base::plural::counted,
     cli::{
+        args::OUTPUT,
         client::Client,
         connection::{Connection, Need},
         screen::{self, note, print, print_json},
@@ -48,7 +50,7 @@ pub(in crate::cli) struct ReplayArgs {
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
     since: u64,
     /// Print a JSON array
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -139,9 +141,9 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<RecordedCall>, Failu
             }
             if tasks_seen > TASKS_MAX || calls.len() >= CALLS_MAX {
                 note(format!(
-                    "only the newest {} tasks with {} calls are looked at",
-                    tasks_seen - 1,
-                    calls.len()
+                    "only the newest {} with {} are looked at",
+                    counted(tasks_seen - 1, "task"),
+                    counted(calls.len(), "call")
                 ));
                 return Ok(calls);
             }
@@ -197,8 +199,8 @@ fn show(results: &[PolicyReplayResult]) -> Result<(), Failure> {
     }
     let changed: usize = changes.values().sum();
     note(format!(
-        "{} calls: {changed} would change, {same} would not, {unknown} not known",
-        results.len()
+        "{}: {changed} would change, {same} would not, {unknown} not known",
+        counted(results.len(), "call")
     ));
     if unknown > 0 {
         note(

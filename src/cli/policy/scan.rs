@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::Failure,
+    base::plural::counted,
     cli::{
+        args::OUTPUT,
         connection::{Connection, Need},
         screen::{self, note, print, print_json},
     },
@@ -27,7 +29,7 @@ pub(in crate::cli) struct ScanArgs {
     /// The upstream, by its name in the configuration
     upstream: String,
     /// Print the tools and their classes as JSON instead of a file
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -58,8 +60,8 @@ pub(super) async fn perform(args: ScanArgs, config: &Config) -> Result<ExitCode,
     }
     print(scaffold(&args.upstream, &tools).trim_end())?;
     note(format!(
-        "{} tools; edit the file, name it in `policy.files`, then `airlock policy test FILE`",
-        tools.len()
+        "{}; edit the file, name it in `policy.files`, then `airlock policy test FILE`",
+        counted(tools.len(), "tool")
     ));
     Ok(ExitCode::SUCCESS)
 }

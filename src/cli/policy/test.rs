@@ -9,6 +9,7 @@ use super::{files, problems::invalid};
 use crate::{
     app::Failure,
     cli::{
+        args::OUTPUT,
         connection::{Connection, Need},
         screen::{self, in_colour_of, note, print, print_json},
     },
@@ -25,7 +26,7 @@ pub(in crate::cli) struct TestArgs {
     /// The file; without it all files of the configuration together
     file: Option<PathBuf>,
     /// Print a JSON array
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
@@ -55,8 +56,11 @@ pub(super) async fn perform(
         }
     };
     if results.is_empty() {
-        return Err(Failure::other("the file has no tests")
-            .hint("write some under `tests`: {tool, args, expect}"));
+        let what = match args.file {
+            Some(_) => "the file has no tests",
+            None => "the policy files have no tests",
+        };
+        return Err(Failure::other(what).coded("no_tests").hint(example(&policy)));
     }
     let failed = results.iter().filter(|result| !result.passed).count();
     if args.json {
@@ -66,6 +70,18 @@ pub(super) async fn perform(
         note(format!("{} passed, {failed} failed", results.len() - failed));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a test looks like, on a tool that the policy names.
+fn example(policy: &Policy) -> String {
+    let mut named = policy.rules().map(|rule| rule.pattern.to_string());
+    let tool = named.find(|tool| !tool.contains('*'));
+    let tool = tool.unwrap_or_else(|| "github.issues.create".into());
+    format!(
+        "a test names a call and the decision that it must get (allow, ask or deny); add, for \
+        example:\n\ntests:\n  - name: what must happen\n    tool: {tool}\n    args: {{}}\n    \
+        expect: ask\n\n`airlock policy scan UPSTREAM` writes a file with tests"
+    )
 }
 
 fn with_ids(result: &PolicyCase) -> serde_json::Value {

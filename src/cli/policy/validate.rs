@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{files, problems::invalid};
 use crate::{
     app::Failure,
+    cli::args::OUTPUT,
     cli::screen::{note, print, print_json},
     policy::Policy,
     task::policy_reload::PolicySource,
@@ -28,7 +29,7 @@ pub(in crate::cli) struct ValidateArgs {
     #[arg(long, value_name = "NAME", requires = "file")]
     upstream: Option<String>,
     /// Print JSON
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{
     client::Client,
     connection::{Connection, Need},
-    run,
+    ids, run,
     screen::{self, Stream, dim, note, print, print_json, print_to_reader, with_id},
     stop,
     wait::{Wait, Waited},
@@ -22,7 +22,7 @@ use crate::{
     app::{Exit, Failure},
     base::confusables::escaped_line,
     config::Config,
-    model::{Event, EventDetails, LogLevel, LogLine, TaskStatus},
+    model::{Event, EventDetails, IdKind, LogLevel, LogLine, TaskStatus},
     service::view::TaskRecord,
 };
 
@@ -77,13 +77,14 @@ pub(super) async fn wait(args: WaitArgs, config: &Config) -> Result<ExitCode, Fa
             status = record.outcome.status;
             Ok(false)
         };
-        let wait = Wait { config, client, id: &args.id, stop: &stop };
+        let id = ids::whole(client, IdKind::Task, &args.id).await?;
+        let wait = Wait { config, client, id: &id, stop: &stop };
         let waiting = wait.for_end(look);
         let waited = match args.timeout {
             None => waiting.await?,
             Some(timeout) => tokio::select! {
                 waited = waiting => waited?,
-                () = sleep(timeout) => return Err(not_in_time(&args.id, timeout, status)),
+                () = sleep(timeout) => return Err(not_in_time(&id, timeout, status)),
             },
         };
         match waited {
@@ -107,7 +108,7 @@ pub(super) async fn wait(args: WaitArgs, config: &Config) -> Result<ExitCode, Fa
 fn not_in_time(id: &str, timeout: Duration, status: TaskStatus) -> Failure {
     let timeout = screen::duration(timeout.as_millis() as u64);
     let message = format!("`{id}` has not ended after {timeout}: it is {status}");
-    Failure { exit: Exit::NotInTime, ..Failure::other(message) }
+    Failure { exit: Exit::NotInTime, ..Failure::other(message).coded("not_in_time") }
         .hint(format!("it goes on; `airlock tasks wait {id}` waits longer"))
 }
 
@@ -126,7 +127,8 @@ pub(super) async fn follow(args: FollowArgs, config: &Config) -> Result<ExitCode
     let reading = stop.child_token();
     let ended = async {
         let look = async |record: TaskRecord| news.show(client, &record, &reading).await;
-        let waiting = Wait { config, client, id: &args.id, stop: &reading };
+        let id = ids::whole(client, IdKind::Task, &args.id).await?;
+        let waiting = Wait { config, client, id: &id, stop: &reading };
         let Waited::Ended(record) = waiting.for_end(look).await? else { return Ok(None) };
         let record = run::whole(client, *record).await?;
         match news.show(client, &record, &reading).await {

@@ -14,9 +14,9 @@ use crate::{
     store::{
         ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactAt,
         ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
-        CounterRead, CounterStore, Counts, Created, Decided, HoldToken, JournalStore, NewTask, OverviewStore, Recovered,
-        Recovery, RecoveryStore, Reserved, ResultPiece, Store, StoreError, Swept, TaskChange,
-        TaskFilter, TaskPage, TaskStore, Written, counters_fit,
+        CounterRead, CounterStore, Counts, Created, Decided, HoldToken, JournalStore, NewTask,
+        OverviewStore, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece, Store,
+        StoreError, Swept, TaskChange, TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
 };
 

@@ -171,7 +171,7 @@ async fn the_page_shows_everything_and_approves_once() {
     assert_eq!(policed.end(&task).await["status"], "completed");
     let late = browser.post(&format!("{path}/deny"), &[("csrf", &token), ("note", "late")]).await;
     assert_eq!(late.status(), StatusCode::CONFLICT);
-    assert!(late.text().await.unwrap().contains("it is consumed"));
+    assert!(late.text().await.unwrap().contains("it was already approved and sent"));
     let row = policed.row(&approval).await;
     assert_eq!(
         (&row["status"], &row["decidedBy"]),
