@@ -82,7 +82,7 @@ pub fn cached_tool_counts(config: &Config) -> Result<BTreeMap<String, usize>, Fa
     install_crypto();
     let environment = ProcessEnvironment.variables();
     let folder = config.store.tool_cache();
-    Ok(catalog::cached_tool_counts(configured(config)?, &environment, folder))
+    Ok(catalog::cached_tool_counts(alone(config)?, &environment, folder))
 }
 
 /// The secrets that credentials refer to and that are missing. Reads files, keychain and store;
