@@ -323,10 +323,10 @@ impl Connection for OpenApiConnection {
                 .await
                 .map_err(|failure| failure.into_upstream_error(tool))?;
             let permit = answer.permit.take();
-            answer::value(tool, &plan, answer, with_response).map(|json| ToolResponse {
+            answer::value(tool, &plan, answer, with_response).map(|(json, warning)| ToolResponse {
                 json,
                 permit,
-                warning: None,
+                warning,
             })
         })
     }
