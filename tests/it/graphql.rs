@@ -1,6 +1,7 @@
 //! GraphQL services as upstreams, against the reference implementation of GraphQL in Node and
 //! against one that misbehaves.
 
+mod odd_answers;
 mod partial;
 mod program;
 

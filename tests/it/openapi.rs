@@ -1,7 +1,9 @@
 //! Services with an OpenAPI description, against a real server that records what it is asked.
 
 mod encoding;
+mod files;
 mod github;
+mod leftovers;
 mod meaning;
 mod service;
 

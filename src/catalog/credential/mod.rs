@@ -141,10 +141,15 @@ impl CredentialProvider {
         let request_credential = match &self.credential {
             Credential::None => return Ok(None),
             Credential::ApiKey { place, name, value } => {
-                let value = self.value(value).await?;
+                let value = held(self.value(value).await?)?;
                 RequestCredential { place: *place, name: name.clone(), value }
             }
-            Credential::Bearer(token) => bearer(&self.value(token).await?),
+            Credential::Bearer(token) => {
+                let value = held(self.value(token).await?)?;
+                let token = without_scheme(&value);
+                self.secrets.add(token);
+                bearer(token)
+            }
             Credential::OAuth(_) => match &self.oauth {
                 Some(oauth) => bearer(&oauth.token().await?),
                 None => return Ok(None),
@@ -176,18 +181,40 @@ impl CredentialProvider {
 
     async fn value(&self, source: &SecretSource) -> Result<String, String> {
         if let SecretSource::Value(value) = source {
+            let value = tidied(value);
             self.secrets.add(value);
-            return Ok(value.clone());
+            return Ok(value.to_owned());
         }
         let mut read = self.read.lock().await;
         if let Some((_, value)) = read.as_ref().filter(|(when, _)| when.elapsed() < FRESH_FOR) {
             return Ok(value.clone());
         }
-        let value = resolve(source, self.vault.as_ref()).await?;
+        let value = tidied(&resolve(source, self.vault.as_ref()).await?).to_owned();
         self.secrets.add(&value);
         *read = Some((Instant::now(), value.clone()));
         Ok(value)
     }
+}
+
+/// The value without what editors and shells leave around it: a byte order mark, the end of a line.
+fn tidied(value: &str) -> &str {
+    value.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
+}
+
+/// The value, unless there is nothing in it.
+fn held(value: String) -> Result<String, String> {
+    match value.trim().is_empty() {
+        false => Ok(value),
+        true => Err("its value is empty; nothing was sent".to_owned()),
+    }
+}
+
+/// The token of a value that has the scheme before it, as a header would.
+fn without_scheme(value: &str) -> &str {
+    let value = value.trim();
+    let scheme = value.split_at_checked("bearer ".len());
+    let token = scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer "));
+    token.map_or(value, |(_, token)| token.trim_start())
 }
 
 fn bearer(token: &str) -> RequestCredential {

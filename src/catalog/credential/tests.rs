@@ -89,3 +89,37 @@ async fn a_file_is_read_again_when_its_value_was_refused() {
     let error = credentials.renewed(&first).await.err().unwrap();
     assert!(error.contains("is empty"), "{error}");
 }
+
+#[tokio::test]
+async fn a_value_is_read_without_what_editors_and_shells_leave_around_it() {
+    let url = "https://h.example/a";
+    for token in [
+        "tok-123456",
+        "\u{feff}tok-123456",
+        "tok-123456\r\n",
+        "Bearer tok-123456",
+        " bearer  tok-123456 ",
+    ] {
+        let (_, headers, secrets) = sent(Credential::Bearer(value(token)), url, &[]).await;
+        assert_eq!(headers, header("authorization", "Bearer tok-123456"), "{token:?}");
+        assert_eq!(secrets.redact("it is tok-123456"), "it is [redacted]", "{token:?}");
+    }
+    let api_key = |text: &str| Credential::ApiKey {
+        place: KeyPlace::Header,
+        name: "x-key".to_owned(),
+        value: value(text),
+    };
+    let (_, headers, _) = sent(api_key("\u{feff}Bearer 123456\n"), url, &[]).await;
+    assert_eq!(headers, header("x-key", "Bearer 123456"));
+    for empty in ["", "  ", "\u{feff}", "\r\n"] {
+        for credential in [Credential::Bearer(value(empty)), api_key(empty)] {
+            let provider = HttpAccess { credential, ..HttpAccess::default() }
+                .credential_provider(Secrets::default());
+            let error = provider.request_credential().await.err().unwrap();
+            assert!(error.contains("its value is empty"), "{empty:?}: {error}");
+        }
+    }
+    // Some services take a key as the user, with an empty password.
+    let basic = Credential::Basic { user: "me".to_owned(), password: value("") };
+    assert_eq!(sent(basic, url, &[]).await.1, header("authorization", "Basic bWU6"));
+}

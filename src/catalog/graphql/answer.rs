@@ -1,6 +1,8 @@
 //! Unwraps a service's response into the one value that code works with, or into an error in the
 //! service's own words.
 
+mod envelope;
+
 use std::{collections::HashMap, fmt};
 
 use serde::{
@@ -9,10 +11,14 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
+use self::envelope::{Envelope, GraphQlError};
 use crate::{
-    base::{plural::counted, text::cut},
+    base::plural::counted,
     catalog::{
-        http::message::ServiceAnswer,
+        http::{
+            message::ServiceAnswer,
+            unauthenticated::{Refusal, refusal},
+        },
         tool::{Tool, omitted_fields::FieldPath},
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
@@ -55,6 +61,9 @@ const DENIED_WORDS: [&str; 8] = [
 ];
 /// Largest answer in which it is looked whether a field has a value anywhere, in bytes.
 const LOOKED_BYTES_MAX: usize = 1024 * 1024;
+/// Said of a mutation whose response does not say whether it was performed.
+const UNKNOWN: &str =
+    "; whether the mutation had an effect is not known: look at its effect before repeating it";
 
 /// The value of the root field.
 #[derive(Debug)]
@@ -62,6 +71,8 @@ pub(super) struct Unwrapped {
     pub(super) json: RawJson,
     /// Fields that failed, if the rest is a usable response.
     pub(super) partial: Option<Partial>,
+    /// What was repaired of a response that was not quite JSON.
+    pub(super) repairs: Option<String>,
 }
 
 /// What failed of a response that holds something all the same.
@@ -98,97 +109,17 @@ impl Failed {
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(default)]
-    errors: Option<Vec<GraphQlError>>,
-}
-
-#[derive(Deserialize)]
-struct GraphQlError {
-    #[serde(default)]
-    message: Option<Value>,
-    #[serde(default)]
-    path: Option<Vec<Value>>,
-    #[serde(default)]
-    extensions: Option<Value>,
-    /// Error code, in the place where GitHub puts it.
-    #[serde(default, rename = "type")]
-    kind: Option<Value>,
-}
-
-impl GraphQlError {
-    fn code(&self) -> Option<&str> {
-        let extension = self
-            .extensions
-            .as_ref()
-            .and_then(|extensions| extensions.get("code"))
-            .and_then(Value::as_str);
-        extension.or_else(|| self.kind.as_ref().and_then(Value::as_str)).map(|code| cut(code, 60))
-    }
-
-    fn message(&self) -> &str {
-        cut(
-            self.message.as_ref().and_then(Value::as_str).unwrap_or("it does not say why"),
-            MESSAGE_BYTES_MAX,
-        )
-    }
-
-    fn summary(&self) -> String {
-        let mut text = self.message().to_owned();
-        if let Some(code) = self.code() {
-            text = format!("{text} ({code})");
-        }
-        match self.path.as_deref().map(place).filter(|place| !place.is_empty()) {
-            Some(place) => format!("{text} at `{place}`"),
-            None => text,
-        }
-    }
-
-    /// Returns true if the caller has no right to what it asked for, so far as the service says it.
-    fn is_denied(&self) -> bool {
-        match self.code() {
-            Some(code) => {
-                let code = code.to_ascii_uppercase();
-                DENIED_CODES.iter().any(|part| code.contains(part))
-            }
-            None => {
-                let words = self.message().to_lowercase();
-                DENIED_WORDS.iter().any(|part| words.contains(part))
-            }
-        }
-    }
-
-    fn is_stale(&self) -> bool {
-        let trust = |words: &str| self.message().contains(words);
-        self.code() == Some("GRAPHQL_VALIDATION_FAILED")
-            || trust("Cannot query field")
-            || trust("Unknown argument")
-            || trust("Unknown type")
-            || trust("doesn't exist on type")
-    }
-}
-
-/// `["order", "items", 0]` as `order.items[0]`.
-fn place(path: &[Value]) -> String {
-    let whole = path.iter().take(20).fold(String::new(), |place, part| match part {
-        Value::Number(index) => format!("{place}[{index}]"),
-        other => {
-            let name = other.as_str().unwrap_or_default();
-            if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
-        }
-    });
-    cut(&whole, 200).to_owned()
+/// The beginning of a body.
+fn head(body: &[u8]) -> String {
+    let head = &body[..body.len().min(HEAD_BYTES_MAX)];
+    String::from_utf8_lossy(head).trim_matches(['\u{feff}', ' ', '\n', '\r', '\t']).to_owned()
 }
 
 /// Something before the service answered, or the service speaks another language.
 fn not_graphql(tool: &Tool, answer: &ServiceAnswer, may_repeat: bool) -> Failed {
     use UpstreamErrorCode as Code;
     let status = answer.status;
-    let head = &answer.body[..answer.body.len().min(HEAD_BYTES_MAX)];
-    let head = String::from_utf8_lossy(head).trim().to_owned();
+    let head = head(&answer.body);
     let message = if head.is_empty() { String::new() } else { format!(": {head}") };
     let error = if status.is_success() {
         let message =
@@ -202,7 +133,17 @@ fn not_graphql(tool: &Tool, answer: &ServiceAnswer, may_repeat: bool) -> Failed 
             .status(Some(status.as_u16()))
             .retryable(is_retryable(status.as_u16(), may_repeat))
     };
-    Failed::whole(error)
+    let mut failed = Failed::whole(error);
+    if !may_repeat && may_have_begun(status) {
+        failed.error.message.push_str(UNKNOWN);
+    }
+    failed
+}
+
+/// Returns true if a response of this status, which says nothing more, may be that of a request
+/// that had an effect.
+fn may_have_begun(status: http::StatusCode) -> bool {
+    status.is_success() || status.is_server_error() || status.as_u16() == 408
 }
 
 /// The address that an endpoint says it has by now. Nothing is sent there: many endpoints answer a
@@ -224,21 +165,40 @@ pub(super) fn unwrap(
     answer: &ServiceAnswer,
     may_repeat: bool,
 ) -> Result<Unwrapped, Failed> {
+    unwrapped(tool, field, answer, may_repeat).map_err(|mut failed| {
+        let is_unauthorized = answer.status == http::StatusCode::UNAUTHORIZED;
+        if is_unauthorized || refusal(answer) != Refusal::None {
+            let upstream = &tool.upstream;
+            failed.error.message.push_str(&format!(
+                "; it refuses its credential: where that stays so, the owner runs `airlock \
+                upstreams login {upstream}`, or mends `upstreams.{upstream}.auth`"
+            ));
+        }
+        failed
+    })
+}
+
+fn unwrapped(
+    tool: &Tool,
+    field: &str,
+    answer: &ServiceAnswer,
+    may_repeat: bool,
+) -> Result<Unwrapped, Failed> {
     use UpstreamErrorCode as Code;
     let failed = |code, message: String| Failed::whole(UpstreamError::new(code, tool, message));
     let status = answer.status;
-    let envelope = serde_json::from_slice::<Envelope<'_>>(&answer.body).ok();
+    let (text, changes) = envelope::text(&answer.body);
     // Other JSON beside a status that is no success is what something before the service says.
-    let Some(envelope) = envelope.filter(|envelope| {
-        status.is_success() || envelope.data.is_some() || envelope.errors.is_some()
-    }) else {
+    let Some(envelope) =
+        Envelope::read(&text).filter(|envelope| status.is_success() || envelope.is_graphql())
+    else {
         return Err(not_graphql(tool, answer, may_repeat));
     };
     // What is there of the value, whatever else went wrong.
     let data: HashMap<String, &RawValue> =
         envelope.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
     let value = data.get(field).copied();
-    let errors = envelope.errors.unwrap_or_default();
+    let errors = envelope.errors();
     let mut partial = None;
     if !errors.is_empty() || !status.is_success() {
         partial = value
@@ -257,18 +217,29 @@ pub(super) fn unwrap(
                 .error
                 .message
                 .push_str("; the mutation was begun: look at its effect before repeating it");
+        } else if !may_repeat && status.is_server_error() {
+            failed.error.message.push_str(UNKNOWN);
         }
         return Err(failed);
     }
     match value {
-        None => Err(failed(
-            Code::BadAnswer,
-            format!("the response of `{}` holds no `{field}`", tool.path),
-        )),
+        None => {
+            let mut message = format!("the response of `{}` holds no `{field}`", tool.path);
+            // What it says instead, such as that nobody is logged in.
+            if !envelope.is_graphql() {
+                message.push_str(&format!(": {}", head(&text)));
+            }
+            message.push_str(if may_repeat { "" } else { UNKNOWN });
+            Err(failed(Code::BadAnswer, message))
+        }
         Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
             Err(Failed::whole(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)))
         }
-        Some(value) => Ok(Unwrapped { json: value.to_owned(), partial }),
+        Some(value) => {
+            let repairs = changes.map(|changes| changes.to_string());
+            let repairs = repairs.filter(|repairs| !repairs.is_empty());
+            Ok(Unwrapped { json: value.to_owned(), partial, repairs })
+        }
     }
 }
 
@@ -276,7 +247,8 @@ pub(super) fn unwrap(
 /// operation, which for a query they are only where nothing came.
 fn partly(value: &RawValue, errors: &[GraphQlError], is_query: bool) -> Option<Partial> {
     let fields = failed_fields(errors);
-    let holds = (is_query || !fields.is_empty())
+    let is_warned = errors.iter().all(|error| error.is_loose);
+    let holds = (is_query || is_warned || !fields.is_empty())
         && serde_json::from_str::<Holds>(value.get()).is_ok_and(|holds| holds.0);
     holds.then(|| {
         let mut denied = denied_fields(errors, &fields);
@@ -440,8 +412,9 @@ fn field_path(error: &GraphQlError) -> Option<FieldPath> {
 }
 
 fn failed_fields(errors: &[GraphQlError]) -> Vec<FieldPath> {
-    let mut paths: Vec<FieldPath> = errors.iter().map_while(field_path).collect();
-    if paths.len() != errors.len() {
+    let firm: Vec<&GraphQlError> = errors.iter().filter(|error| !error.is_loose).collect();
+    let mut paths: Vec<FieldPath> = firm.iter().copied().map_while(field_path).collect();
+    if paths.len() != firm.len() {
         return Vec::new();
     }
     paths.sort();
@@ -457,9 +430,8 @@ fn is_retryable(status: u16, may_repeat: bool) -> bool {
 
 /// Reason in a response without data, for a request that is not a call.
 pub(super) fn reason(answer: &ServiceAnswer) -> String {
-    let errors = serde_json::from_slice::<Envelope<'_>>(&answer.body)
-        .ok()
-        .and_then(|envelope| envelope.errors);
+    let (text, _) = envelope::text(&answer.body);
+    let errors = Envelope::read(&text).map(|envelope| envelope.errors());
     let message = errors.and_then(|errors| errors.first().map(GraphQlError::summary));
     match (message, moved(answer)) {
         (Some(message), _) => message,

@@ -8,6 +8,7 @@ mod answer;
 pub(super) mod config;
 mod default;
 mod factory;
+mod ids;
 mod input;
 mod introspection;
 mod literal;
@@ -279,6 +280,7 @@ impl GraphQlConnection {
                 format!("`{}` takes no argument `{unknown}`; nothing was sent", tool.path);
             return Err(UpstreamError::new(Code::InvalidArguments, tool, message));
         }
+        ids::written_out(schema, &field.args, &mut args);
         let call = RootCall { tool, operation, field, args: &args };
         let Some(chosen) = chosen else {
             return self.ask_usual(&call, schema).await;
@@ -390,8 +392,13 @@ impl GraphQlConnection {
         let mut answer =
             answer.map_err(|failure| Failed::whole(failure.into_upstream_error(call.tool)))?;
         let permit = answer.permit.take();
-        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
-            .map(|value| (ToolResponse { permit, ..value.json.into() }, value.partial));
+        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query).map(|value| {
+            let warning = value.repairs.map(|repairs| {
+                let path = &call.tool.path;
+                format!("the response of `{path}` was not valid JSON and was repaired: {repairs}")
+            });
+            (ToolResponse { permit, warning, ..value.json.into() }, value.partial)
+        });
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
             self.request_refresh();
         }

@@ -20,7 +20,7 @@ use super::{
     failure::ServiceFailure,
     message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     retry::{Ended, pause},
-    unauthenticated,
+    unauthenticated::{self, Refusal},
 };
 use crate::{
     base::backoff::chance,
@@ -238,18 +238,16 @@ impl ServiceClient {
             .map_err(late)?
             .map_err(ServiceFailure::Credential)?;
         let answer = self.timed(request, request_credential.as_ref(), until).await?;
-        // Errors beside a success are GraphQL's way. Elsewhere they may be about a part of a
-        // request, which is only repeated if that is safe.
-        let may_look = request.is_graphql || request.idempotent;
-        let is_refused = answer.status == StatusCode::UNAUTHORIZED
-            || may_look && unauthenticated::is_refusal(&answer, request.idempotent);
-        let Some(refused) = request_credential.filter(|_| is_refused) else {
+        let found = refused(&answer, request);
+        let Some(used) = request_credential.filter(|_| found != Refusal::None) else {
             return Ok(answer);
         };
-        match tokio::time::timeout_at(until, credentials.renewed(&refused)).await {
-            Ok(Ok(Some(fresh))) => self.timed(request, Some(&fresh), until).await,
-            Ok(Ok(None)) | Err(_) => Ok(answer),
-            Ok(Err(why)) => Err(ServiceFailure::Credential(why)),
+        // What may have been begun is not repeated; the next call has the fresh one.
+        let may_repeat = request.idempotent || found == Refusal::Certain;
+        match tokio::time::timeout_at(until, credentials.renewed(&used)).await {
+            Ok(Ok(Some(fresh))) if may_repeat => self.timed(request, Some(&fresh), until).await,
+            Ok(Err(why)) if found == Refusal::Certain => Err(ServiceFailure::Credential(why)),
+            _ => Ok(answer),
         }
     }
 
@@ -287,6 +285,21 @@ impl ServiceClient {
             span.record("status", answer.status.as_u16());
         }
         exchanged
+    }
+}
+
+/// What an answer says of the credential. Errors beside a success are GraphQL's way; elsewhere they
+/// may be about a part of a request, which is only repeated if that is safe.
+fn refused(answer: &ServiceAnswer, request: &ServiceRequest) -> Refusal {
+    if answer.status == StatusCode::UNAUTHORIZED
+        || !request.is_graphql && unauthenticated::is_only_refusal(answer)
+    {
+        return Refusal::Certain;
+    }
+    match unauthenticated::refusal(answer) {
+        Refusal::Likely if !request.is_graphql => Refusal::None,
+        _ if !request.is_graphql && !request.idempotent => Refusal::None,
+        found => found,
     }
 }
 

@@ -192,22 +192,25 @@ fn with_body(
 }
 
 async fn read(
-    mut answer: reqwest::Response,
+    answer: reqwest::Response,
     request: &ServiceRequest,
     hop: &Hop,
     target: &Target<'_>,
 ) -> Result<ServiceAnswer, ServiceFailure> {
     let status = answer.status();
+    // Without a body there is nothing to decode, whatever the headers say.
+    let is_bare = hop.method == Method::HEAD || matches!(status.as_u16(), 204 | 205 | 304);
+    let mut answer = if is_bare {
+        answer
+    } else {
+        encoding::decoded(answer)
+            .map_err(|why| ServiceFailure::Encoding(refused_too(status, why)))?
+    };
     let headers = answer.headers().clone();
-    if let Some(why) = encoding::unreadable(&headers).filter(|_| hop.method != Method::HEAD) {
-        return Err(ServiceFailure::Encoding(refused_too(status, why)));
-    }
     let is_refusal = !status.is_success();
     let kept_max = if is_refusal { REFUSAL_BYTES_MAX } else { usize::MAX };
     let bytes_max = request.answer_bytes_max.min(kept_max);
     let is_whole = !is_refusal && request.until == Until::End;
-    // Without a body there is nothing to decode, whatever the headers say.
-    let is_bare = hop.method == Method::HEAD || matches!(status.as_u16(), 204 | 205 | 304);
     let announced = answer.content_length().filter(|_| !is_bare);
     if is_whole && announced.is_some_and(|announced| announced > bytes_max as u64) {
         return Err(ServiceFailure::TooLarge(bytes_max));

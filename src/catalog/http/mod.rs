@@ -10,4 +10,4 @@ pub(super) mod failure;
 pub(super) mod message;
 mod redirect;
 mod retry;
-mod unauthenticated;
+pub(super) mod unauthenticated;

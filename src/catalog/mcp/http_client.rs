@@ -140,12 +140,10 @@ fn unusable(why: String) -> Failure {
     StreamableHttpError::Auth(AuthError::CredentialStoreError(why))
 }
 
-/// The response, unless it is encoded in a way that is not read.
+/// The response, decoded, unless it is encoded in a way that is not read.
 fn readable(response: reqwest::Response) -> Result<reqwest::Response, Failure> {
-    match encoding::unreadable(response.headers()) {
-        None => Ok(response),
-        Some(why) => Err(StreamableHttpError::UnexpectedServerResponse(why.into())),
-    }
+    encoding::decoded(response)
+        .map_err(|why| StreamableHttpError::UnexpectedServerResponse(why.into()))
 }
 
 fn is_unauthorized(failure: &Failure) -> bool {

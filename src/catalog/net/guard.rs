@@ -10,10 +10,14 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, header::ACCEPT_ENCODING};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::address::{AddressClass, is_loopback, sort_of};
+use super::{
+    address::{AddressClass, is_loopback, sort_of},
+    encoding,
+};
 
 /// Longest wait for a connection, the handshake of TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -151,6 +155,7 @@ impl AddressPolicy {
             return Err(ClientError::NoCrypto);
         }
         let port = url.port_or_known_default().unwrap_or_default();
+        let accepted = (ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED));
         let builder = |redirects| {
             reqwest::Client::builder()
                 .redirect(redirects)
@@ -161,6 +166,7 @@ impl AddressPolicy {
                 .pool_max_idle_per_host(idle_max)
                 .pool_idle_timeout(IDLE_FOR)
                 .http1_max_headers(HEADERS_MAX)
+                .default_headers(HeaderMap::from_iter([accepted.clone()]))
                 .user_agent(concat!("airlock/", env!("CARGO_PKG_VERSION")))
                 .referer(false)
         };

@@ -1,19 +1,24 @@
 //! Converts a response to the value that code gets, or to an error with a remedy.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use encoding_rs::Encoding;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    media::Media,
+    media::{self, Media},
     plan::{Plan, Stream},
     request::STREAM_ITEMS_MAX,
 };
 use crate::{
-    base::text::cut,
+    base::{
+        json::repair::{self, Changes},
+        text::cut,
+    },
     catalog::{
         http::message::ServiceAnswer,
         tool::Tool,
@@ -44,7 +49,8 @@ pub(super) fn value(
     plan: &Plan,
     answer: ServiceAnswer,
     with_response: bool,
-) -> Result<RawJson, UpstreamError> {
+) -> Result<(RawJson, Option<String>), UpstreamError> {
+    let answer = in_utf8(tool, answer)?;
     let status = answer.status;
     let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
     if !is_fine {
@@ -53,9 +59,14 @@ pub(super) fn value(
     // Of an answer without a body the headers are all there is.
     let with_response = with_response || plan.method == Method::HEAD;
     let headers = answer.headers.clone();
-    let (body, truncated) = body(tool, plan, answer)?;
+    let mut repairs = None;
+    let (body, truncated) = body(tool, plan, answer, &mut repairs)?;
+    let warning = repairs.map(|repairs| {
+        let path = &tool.path;
+        format!("the response of `{path}` was not valid JSON and was repaired: {repairs}")
+    });
     if !with_response {
-        return Ok(body);
+        return Ok((body, warning));
     }
     #[derive(Serialize)]
     struct Response {
@@ -65,13 +76,57 @@ pub(super) fn value(
         truncated: bool,
         body: RawJson,
     }
-    raw(
-        tool,
-        &Response { status: status.as_u16(), headers: response_headers(&headers), truncated, body },
-    )
+    let response =
+        Response { status: status.as_u16(), headers: response_headers(&headers), truncated, body };
+    Ok((raw(tool, &response)?, warning))
 }
 
-fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, bool), UpstreamError> {
+/// The answer with its text in UTF-8.
+fn in_utf8(tool: &Tool, mut answer: ServiceAnswer) -> Result<ServiceAnswer, UpstreamError> {
+    let kind = kind_of(&answer);
+    if matches!(Media::of(&kind), Media::Binary | Media::Multipart) && !kind.is_empty() {
+        return Ok(answer);
+    }
+    let changed = match media::decoded(&answer.body, &kind) {
+        Ok(Cow::Borrowed(text)) if text.len() == answer.body.len() => None,
+        // Without a type they may be bytes of any kind.
+        Ok(_) if kind.is_empty() && Encoding::for_bom(&answer.body).is_none() => None,
+        Ok(text) => Some(Bytes::from(text.into_owned())),
+        // A refusal is told all the same.
+        Err(_) if !answer.status.is_success() => None,
+        Err(charset) => {
+            let message = format!(
+                "`{}` answered in the characters `{charset}`, which are not known{}",
+                tool.path,
+                effect(tool)
+            );
+            return Err(UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message));
+        }
+    };
+    answer.body = changed.unwrap_or(answer.body);
+    Ok(answer)
+}
+
+/// The media type of an answer, as it says.
+fn kind_of(answer: &ServiceAnswer) -> String {
+    let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.unwrap_or_default().to_owned()
+}
+
+/// What is said of a call whose answer cannot be used.
+fn effect(tool: &Tool) -> &'static str {
+    match tool.annotations.read_only == Some(true) {
+        true => "",
+        false => "; whether the call had an effect is not known",
+    }
+}
+
+fn body(
+    tool: &Tool,
+    plan: &Plan,
+    answer: ServiceAnswer,
+    repairs: &mut Option<Changes>,
+) -> Result<(RawJson, bool), UpstreamError> {
     let has_none = matches!(
         answer.status,
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
@@ -81,12 +136,7 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
     if has_none || plan.method == Method::HEAD || is_empty {
         return Ok((raw(tool, &Value::Null)?, false));
     }
-    let kind = answer
-        .headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
+    let kind = kind_of(&answer);
     let media = match Media::of(&kind) {
         // A service that does not say what it sends mostly sends JSON.
         Media::Binary if kind.is_empty() => guessed(&answer.body),
@@ -95,14 +145,14 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
     let truncated = answer.truncated;
     match media {
         Media::Json if truncated => Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)),
-        Media::Json => Ok((json_of(tool, &answer.body)?, false)),
+        Media::Json => Ok((json_of(tool, &answer.body, repairs)?, false)),
         Media::Lines => stream(tool, lines(&answer.body), truncated),
         Media::Events => stream(tool, events(&answer.body), truncated),
         Media::Text if plan.is_json && !truncated => {
-            Ok((instead_of_json(tool, &answer.body, &kind)?, false))
+            Ok((instead_of_json(tool, &answer.body, &kind, repairs)?, false))
         }
         Media::Text | Media::Form => {
-            let text = text_of(&answer.body, &kind);
+            let text = text_of(&answer.body);
             let value = if truncated {
                 json!({"text": text, "truncated": true})
             } else {
@@ -136,52 +186,73 @@ fn guessed(body: &[u8]) -> Media {
     }
 }
 
-/// The JSON as it came.
-fn json_of(tool: &Tool, body: &[u8]) -> Result<RawJson, UpstreamError> {
-    let text =
-        std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}').trim());
-    let json = text.and_then(|text| RawValue::from_string(text.to_owned()).ok());
-    json.ok_or_else(|| {
+/// The JSON as it came, or with what was nearly JSON repaired. Nothing but space is null.
+fn json_of(
+    tool: &Tool,
+    body: &[u8],
+    repairs: &mut Option<Changes>,
+) -> Result<RawJson, UpstreamError> {
+    if body.trim_ascii().is_empty() {
+        return raw(tool, &Value::Null);
+    }
+    json_in(body, repairs).ok_or_else(|| {
         let head = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
         let message = format!(
-            "`{}` says that it answers with JSON, and does not: {:?}",
+            "`{}` says that it answers with JSON, and does not: {:?}{}",
             tool.path,
-            cut(&head, 300)
+            cut(&head, 300),
+            effect(tool)
         );
         UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
     })
 }
 
+fn json_in(body: &[u8], repairs: &mut Option<Changes>) -> Option<RawJson> {
+    let read = |text: &str| {
+        let text = text.trim_start_matches('\u{feff}').trim();
+        RawValue::from_string(text.to_owned()).ok()
+    };
+    if let Some(json) = std::str::from_utf8(body).ok().and_then(read) {
+        return Some(json);
+    }
+    let repaired = repair::repaired(body).ok()??;
+    let json = read(&repaired.text)?;
+    *repairs = Some(repaired.changes);
+    Some(json)
+}
+
 /// A text where the description promises JSON and nothing else: JSON that is called otherwise is
 /// taken, and so is a short word; a page is what a proxy or a login says in the service's stead.
-fn instead_of_json(tool: &Tool, body: &[u8], kind: &str) -> Result<RawJson, UpstreamError> {
-    let text = text_of(body, kind);
-    let json = Some(text.trim()).filter(|text| text.starts_with(['{', '[']));
-    if let Some(Ok(json)) = json.map(|text| RawValue::from_string(text.to_owned())) {
+fn instead_of_json(
+    tool: &Tool,
+    body: &[u8],
+    kind: &str,
+    repairs: &mut Option<Changes>,
+) -> Result<RawJson, UpstreamError> {
+    let text = text_of(body);
+    if text.trim_start().starts_with(['{', '['])
+        && let Some(json) = json_in(text.as_bytes(), repairs)
+    {
         return Ok(json);
     }
     if !text.trim_start().starts_with('<') {
         return raw(tool, &text);
     }
+    let words = error_text(body);
+    // XML may have all it says in its attributes.
+    let words = if words.is_empty() { text.trim() } else { &words };
     let message = format!(
-        "`{}` is described as answering with JSON, and answered with a page (`{}`): {:?}",
+        "`{}` is described as answering with JSON, and answered with a page (`{}`): {:?}{}",
         tool.path,
         cut(kind, 80),
-        cut(&error_text(body), 300)
+        cut(words, 300),
+        effect(tool)
     );
     Err(UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message))
 }
 
-fn text_of(body: &[u8], kind: &str) -> String {
-    let kind = kind.to_ascii_lowercase();
-    let is_latin = ["iso-8859-1", "latin1", "windows-1252"]
-        .iter()
-        .any(|charset| kind.contains(&format!("charset={charset}")));
-    match std::str::from_utf8(body) {
-        Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
-        Err(_) if is_latin => body.iter().map(|byte| char::from(*byte)).collect(),
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
-    }
+fn text_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim_start_matches('\u{feff}').to_owned()
 }
 
 /// `{items, truncated}`: a stream may end anywhere, so that is always said.

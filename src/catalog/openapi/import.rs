@@ -5,6 +5,7 @@
 //! the rest is left out and counted, and nothing grows beyond its limit.
 
 mod body;
+mod file;
 mod found;
 mod operation;
 mod parameters;

@@ -324,8 +324,11 @@ impl Connection for OpenApiConnection {
                 .await
                 .map_err(|failure| failure.into_upstream_error(tool))?;
             let permit = answer.permit.take();
-            answer::value(tool, &plan, answer, with_response)
-                .map(|json| ToolResponse { permit, ..json.into() })
+            answer::value(tool, &plan, answer, with_response).map(|(json, warning)| ToolResponse {
+                permit,
+                warning,
+                ..json.into()
+            })
         })
     }
 

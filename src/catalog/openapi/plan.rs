@@ -1,7 +1,7 @@
 //! Call of an operation: what the document says about it, read once and reduced to what a call
 //! needs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use http::Method;
 use serde_json::Value;
@@ -207,9 +207,18 @@ pub(super) enum Form {
     Urlencoded(BTreeMap<String, Spelling>),
     /// Fields that are files, and types of fields where the description names them.
     Multipart {
-        files: HashSet<String>,
+        files: HashMap<String, FileField>,
         types: BTreeMap<String, String>,
     },
     Text,
     Binary,
+}
+
+/// A field of a form that takes files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileField {
+    /// Nothing else: a text is the content of a file.
+    Only,
+    /// Or something that is no file, which a text is then.
+    OrPlain,
 }

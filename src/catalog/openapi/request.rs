@@ -2,7 +2,7 @@
 //! argument can change the host, leave the path's template or set a header that the document does
 //! not name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use base64::{Engine as _, engine::general_purpose};
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use url::Url;
 use super::{
     media::is_concrete,
     plan::{
-        BODY, Body, CONTENT_TYPE, Form, MediaForm, Parameter, Part, Place, Plan, RESPONSE, Stream,
+        BODY, Body, CONTENT_TYPE, FileField, Form, MediaForm, Parameter, Part, Place, Plan,
+        RESPONSE, Stream,
     },
     style::{Spelling, Style, encoded, text},
 };
@@ -216,7 +217,7 @@ fn way<'p>(body: &'p Body, value: &Value, chosen: Option<&str>) -> Result<&'p Me
         |way: &&MediaForm| !matches!(way.form, Form::Text | Form::Binary) && way.shapes.has(value);
     let holds_file = |way: &&MediaForm| match (&way.form, value) {
         (Form::Multipart { files, .. }, Value::Object(fields)) => {
-            files.iter().any(|name| fields.get(name).is_some_and(is_file))
+            files.keys().any(|name| fields.get(name).is_some_and(is_file))
         }
         _ => false,
     };
@@ -308,7 +309,7 @@ fn urlencoded(value: &Value, spellings: &BTreeMap<String, Spelling>) -> Result<S
 
 fn multipart(
     value: Value,
-    files: &HashSet<String>,
+    files: &HashMap<String, FileField>,
     types: &BTreeMap<String, String>,
 ) -> Result<Vec<Field>, String> {
     let mut parts = Vec::new();
@@ -323,7 +324,12 @@ fn multipart(
                 return Err(format!("field `{BODY}` has more than {FIELDS_MAX} parts"));
             }
             let declared = types.get(&name).cloned();
-            parts.push(if files.contains(&name) {
+            let is_a_file = match files.get(&name) {
+                Some(FileField::Only) => true,
+                Some(FileField::OrPlain) => is_file(&item),
+                None => false,
+            };
+            parts.push(if is_a_file {
                 let file = File::of(item, &format!("{BODY}.{name}"))?;
                 // Without a name a server takes it for a plain field.
                 let file_name = Some(file.name.unwrap_or_else(|| name.clone()));

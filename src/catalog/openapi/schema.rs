@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Dialect, Document, flag};
+use super::document::{Dialect, Document, is_nullable};
 use crate::{
     base::text::cut,
     catalog::schema::{checker::compile, lenient::OPTIONAL},
@@ -352,7 +352,7 @@ impl<'s, 'd> Builder<'s, 'd> {
                 value = json!({"allOf": [value, rest]});
             }
         }
-        if flag(holder, "nullable") && self.schemas.document.dialect == Dialect::V30 {
+        if is_nullable(holder) {
             value = nullable(value);
         }
         Ok(value)

@@ -39,6 +39,36 @@ const CREDENTIAL_NAMES: [&str; 19] = [
 ];
 /// Names that are a credential's where they must be given; a token may as well be that of a page.
 const CREDENTIAL_NAMES_IF_REQUIRED: [&str; 4] = ["auth", "token", "usertoken", "xtoken"];
+/// Names of parameters that are a credential's in a header, a query or a cookie; a field of a body
+/// by such a name may be what is stored.
+const CREDENTIAL_NAMES_OF_PARAMETERS: [&str; 8] = [
+    "consumerkey",
+    "consumersecret",
+    "googapikey",
+    "idtoken",
+    "jwt",
+    "ocpapimsubscriptionkey",
+    "privatetoken",
+    "subscriptionkey",
+];
+/// Names that are a credential's in a header or a cookie. A query by such a name may as well be
+/// that of a stored thing, so it is no more than not asked for.
+const CREDENTIAL_NAMES_OF_HEADERS: [&str; 3] = ["appid", "key", "secret"];
+/// Ends of the names of headers that hold a credential, whatever service or product is named before
+/// them.
+const CREDENTIAL_ENDS_OF_HEADERS: [&str; 11] = [
+    "accesskey",
+    "accesstoken",
+    "apikey",
+    "apisecret",
+    "apitoken",
+    "applicationkey",
+    "authkey",
+    "authtoken",
+    "clientsecret",
+    "secretkey",
+    "subscriptionkey",
+];
 /// Words in the path or the name of operations that are about credentials themselves, and how such
 /// words begin: there such a parameter may be what the call is about.
 const ABOUT_CREDENTIALS: [&str; 4] = ["auth", "key", "keys", "push"];
@@ -128,14 +158,33 @@ impl Asking<'_> {
         });
         let name: String =
             name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        let is_credential = CREDENTIAL_NAMES.contains(&name.as_str())
-            || name.strip_prefix('x').is_some_and(|name| CREDENTIAL_NAMES.contains(&name))
-            || is_required && CREDENTIAL_NAMES_IF_REQUIRED.contains(&name.as_str());
-        match is_credential && is_text && self.has_credential && place != "path" {
-            false => Asked::AsDescribed,
-            true if self.is_about_credentials => Asked::AtWill,
-            true => Asked::Never,
+        if !is_text || !self.has_credential || place == "path" {
+            return Asked::AsDescribed;
         }
+        match holds_credential(place, &name, is_required) {
+            Asked::Never if self.is_about_credentials => Asked::AtWill,
+            asked => asked,
+        }
+    }
+}
+
+/// Whether a parameter of this name, in small letters without what stands between its words, is
+/// asked for beside a credential that goes along.
+fn holds_credential(place: &str, name: &str, is_required: bool) -> Asked {
+    let is_among = |names: &[&str]| {
+        names.contains(&name) || name.strip_prefix('x').is_some_and(|rest| names.contains(&rest))
+    };
+    let is_certain = is_among(&CREDENTIAL_NAMES)
+        || is_required && CREDENTIAL_NAMES_IF_REQUIRED.contains(&name)
+        || place != "field" && is_among(&CREDENTIAL_NAMES_OF_PARAMETERS)
+        || matches!(place, "header" | "cookie") && is_among(&CREDENTIAL_NAMES_OF_HEADERS)
+        || place == "header" && CREDENTIAL_ENDS_OF_HEADERS.iter().any(|end| name.ends_with(end));
+    if is_certain {
+        Asked::Never
+    } else if place == "query" && CREDENTIAL_NAMES_OF_HEADERS.contains(&name) {
+        Asked::AtWill
+    } else {
+        Asked::AsDescribed
     }
 }
 

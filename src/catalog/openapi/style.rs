@@ -47,6 +47,8 @@ pub(super) enum Style {
     Space,
     /// `name=a|b`.
     Pipe,
+    /// `name=a%09b`, of Swagger alone.
+    Tab,
     /// `name[key]=a`.
     Deep,
 }
@@ -70,9 +72,20 @@ impl Style {
             "form" => Self::Form,
             "spaceDelimited" => Self::Space,
             "pipeDelimited" => Self::Pipe,
+            "tabDelimited" => Self::Tab,
             "deepObject" => Self::Deep,
             _ => return None,
         })
+    }
+
+    /// What stands between the parts of a list, encoded.
+    fn delimiter(self) -> &'static str {
+        match self {
+            Self::Space => "%20",
+            Self::Pipe => "%7C",
+            Self::Tab => "%09",
+            _ => ",",
+        }
     }
 }
 
@@ -109,11 +122,7 @@ impl Spelling {
             return pairs;
         }
         let pair = |value: String| format!("{key}={value}");
-        let delimiter = match self.style {
-            Style::Space => "%20",
-            Style::Pipe => "%7C",
-            _ => ",",
-        };
+        let delimiter = self.style.delimiter();
         match value {
             Value::Null => Vec::new(),
             Value::Array(items) if self.explode => {
@@ -165,14 +174,22 @@ impl Spelling {
                 parts.iter().map(|part| format!(";{}={part}", encoded(name))).collect()
             }
             Style::Matrix => format!(";{}={}", encoded(name), parts.join(",")),
-            _ => parts.join(","),
+            _ => parts.join(self.style.delimiter()),
         }
     }
 
     /// Text of a header; not encoded.
     pub(super) fn in_header(self, value: &Value) -> String {
         match value {
-            Value::Array(items) => non_null(items).map(text).collect::<Vec<_>>().join(","),
+            Value::Array(items) => {
+                let delimiter = match self.style {
+                    Style::Space => " ",
+                    Style::Pipe => "|",
+                    Style::Tab => "\t",
+                    _ => ",",
+                };
+                non_null(items).map(text).collect::<Vec<_>>().join(delimiter)
+            }
             Value::Object(map) => {
                 let between = if self.explode { "=" } else { "," };
                 let some = map.iter().filter(|(_, value)| !value.is_null());

@@ -271,7 +271,8 @@ fn rewrite(value: &mut Value, unusual: &HashMap<String, String>, depth: usize) {
                 let property = property.clone();
                 map.insert("discriminator".to_owned(), json!({"propertyName": property}));
             }
-            if map.get("x-nullable") == Some(&Value::Bool(true)) {
+            let is_nullable = |key: &&str| map.get(*key) == Some(&Value::Bool(true));
+            if ["x-nullable", "x-isnullable", "x-is-nullable"].iter().any(is_nullable) {
                 map.insert("nullable".to_owned(), Value::Bool(true));
             }
             map.values_mut().for_each(|item| rewrite(item, unusual, depth + 1));
@@ -407,10 +408,11 @@ fn schema_of(old: &Value) -> Value {
 fn style_of(old: &Value, place: &str) -> Map<String, Value> {
     let format = old.get("collectionFormat").and_then(Value::as_str).unwrap_or("csv");
     let (style, explode) = match (place, format) {
+        (_, "ssv") => ("spaceDelimited", false),
+        (_, "tsv") => ("tabDelimited", false),
+        (_, "pipes") => ("pipeDelimited", false),
         ("path" | "header", _) => ("simple", false),
         (_, "multi") => ("form", true),
-        (_, "ssv") => ("spaceDelimited", false),
-        (_, "pipes") => ("pipeDelimited", false),
         _ => ("form", false),
     };
     [("style".to_owned(), style.into()), ("explode".to_owned(), explode.into())]

@@ -83,8 +83,12 @@ impl Default for ResponseLimits {
 
 impl ToolResponse {
     /// Adds a warning, if there is one.
-    pub(in crate::catalog) fn warned(self, warning: Option<String>) -> Self {
-        Self { warning, ..self }
+    pub(in crate::catalog) fn warned(mut self, warning: Option<String>) -> Self {
+        self.warning = match (self.warning, warning) {
+            (Some(first), Some(second)) => Some(format!("{first}; {second}")),
+            (first, second) => first.or(second),
+        };
+        self
     }
 
     /// The answer and its place, which is given back when dropped.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{call, log_in, oauth, start, upstream, vault};
 use crate::support::{
-    authority::{Answers, Authority, Instead, Ledger, Refusal},
+    authority::{Answers, Authority, Documents, Instead, Ledger, Refusal},
     upstream::{PATIENCE, body, error},
 };
 
@@ -122,6 +122,65 @@ async fn a_nearly_right_token_is_taken_and_renewed_when_it_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = log_in(&authority, &folder).await.unwrap_err();
     assert!(error.contains("no `access_token`") && !error.contains("at-0"), "{error}");
+}
+
+#[tokio::test]
+async fn a_nearly_right_document_is_taken() {
+    fn set(mut usual: Value, members: Value) -> String {
+        for (name, value) in members.as_object().unwrap() {
+            usual[name] = value.clone();
+        }
+        usual.to_string()
+    }
+    let documents: [Documents; 6] = [
+        |_, usual| format!("\u{feff}{usual}"),
+        |name, usual| match name {
+            "client" => usual.to_string(),
+            _ => set(usual, json!({"scopes_supported": "notes files", "jwks_uri": null})),
+        },
+        |name, usual| match name {
+            "resource" => {
+                let server = usual["authorization_servers"][0].clone();
+                set(usual, json!({"authorization_servers": server}))
+            }
+            _ => usual.to_string(),
+        },
+        |name, usual| match name {
+            "client" => json!({"client_id": "client-1"}).to_string(),
+            _ => usual.to_string(),
+        },
+        |name, usual| match name {
+            "client" => {
+                let odd = json!({"redirect_uris": null, "client_name": null, "contacts": null,
+                    "scope": null, "client_secret": null});
+                set(usual, odd)
+            }
+            _ => usual.to_string(),
+        },
+        |name, usual| match name {
+            "client" => json!({"client_id": 4711, "client_secret": ""}).to_string(),
+            _ => usual.to_string(),
+        },
+    ];
+    for (at, documents) in documents.into_iter().enumerate() {
+        let authority =
+            Authority::start(Ledger { documents: Some(documents), ..Ledger::default() }).await;
+        let folder = tempfile::tempdir().unwrap();
+        log_in(&authority, &folder).await.unwrap_or_else(|error| panic!("{at}: {error}"));
+        let catalog = start(upstream(&authority, &folder, oauth(&authority))).await;
+        assert_eq!(call(&catalog).await, Ok(json!("called with Bearer [redacted]")), "{at}");
+        catalog.shutdown().await;
+    }
+    // A client without an id is none.
+    let unnamed: Documents = |name, usual| match name {
+        "client" => json!({"client_name": "x"}).to_string(),
+        _ => usual.to_string(),
+    };
+    let authority =
+        Authority::start(Ledger { documents: Some(unnamed), ..Ledger::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let error = log_in(&authority, &folder).await.unwrap_err();
+    assert!(error.contains("cannot register itself"), "{error}");
 }
 
 #[tokio::test]

@@ -27,6 +27,26 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Without the head and the sum of zlib.
+fn bare_deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = write::DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What was encoded piece by piece, as a log is that grows.
+fn in_parts(kind: &str, encoding: &str, parts: &[Vec<u8>]) -> Response {
+    // Of chunks that do not end where a part does.
+    let whole = parts.concat();
+    let chunks: Vec<std::io::Result<Vec<u8>>> =
+        whole.chunks(7).map(|chunk| Ok(chunk.to_vec())).collect();
+    Response::builder()
+        .header("content-type", kind)
+        .header("content-encoding", encoding)
+        .body(Body::from_stream(futures::stream::iter(chunks)))
+        .unwrap()
+}
+
 fn encoded(status: u16, encoding: &str, body: Vec<u8>) -> Response {
     Response::builder()
         .status(status)
@@ -76,6 +96,25 @@ fn answer(asked: &Asked) -> Response {
         "/unknown" => encoded(200, "compress", fine.to_vec()),
         "/unknownRefused" => encoded(503, "compress", fine.to_vec()),
         "/broken" => encoded(200, "gzip", fine.to_vec()),
+        "/log" => in_parts("text/plain", "gzip", &[gzip(b"a\n"), gzip(b"b\n"), gzip(b"c\n")]),
+        "/rows" => in_parts("text/csv", "x-gzip", &[gzip(b"n\n1\n"), gzip(b""), gzip(b"2\n")]),
+        "/lines" => {
+            in_parts("application/x-ndjson", "GZIP", &[gzip(b"{\"n\":1}\n{\"n\""), gzip(b":2}\n")])
+        }
+        "/bytes" => in_parts("application/pdf", "gzip", &[gzip(b"%P"), gzip(b"DF"), vec![0; 600]]),
+        "/frames" => {
+            let nothing = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9].to_vec();
+            in_parts("text/plain", "zstd", &[ZSTD.to_vec(), nothing, ZSTD.to_vec()])
+        }
+        "/cut" => in_parts("text/plain", "gzip", &[gzip(b"a\n"), gzip(b"b\n")[..12].to_vec()]),
+        "/bare" => encoded(200, "Deflate", bare_deflate(fine)),
+        "/twice" => encoded(200, "gzip, X-GZIP", gzip(&gzip(fine))),
+        "/mixed" => encoded(200, "deflate, gzip", gzip(&deflate(fine))),
+        "/empty" => encoded(200, "gzip", Vec::new()),
+        "/parts" => {
+            let part = gzip(&[b'a'; 30 << 20]);
+            in_parts("application/json", "gzip", &[part.clone(), part.clone(), part])
+        }
         "/graphql" => encoded(200, "gzip", gzip(br#"{"data": {"row": {"id": "7"}}}"#)),
         "/mcp" => mcp(asked),
         "/spec.json" => {
@@ -150,6 +189,43 @@ async fn a_compressed_answer_is_read_within_the_bounds_of_what_it_holds() {
         assert_eq!(error.code, code, "{name}: {}", error.message);
         assert!(error.message.contains(why), "{name}: {}", error.message);
         assert!(!error.message.contains('\u{fffd}'), "{}", error.message);
+    }
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn all_parts_of_a_body_are_read_and_encodings_by_all_their_names() {
+    let service = Service::start(answer).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let paths = [
+        "/log", "/rows", "/lines", "/bytes", "/frames", "/cut", "/bare", "/twice", "/mixed",
+        "/empty", "/parts",
+    ];
+    let spec = written(&folder, &document(&service.url(""), &paths).to_string());
+    let catalog = started(upstream("svc", spec, None)).await;
+    let fine = json!({"fine": true});
+    for (name, value) in [
+        ("log", json!("a\nb\nc\n")),
+        ("rows", json!("n\n1\n2\n")),
+        ("lines", json!({"items": [{"n": 1}, {"n": 2}], "truncated": false})),
+        // Zeros are padding.
+        ("bytes", json!({"type": "application/pdf", "base64": "JVBERg==", "bytes": 4})),
+        ("frames", json!("{\"fine\":true}{\"fine\":true}")),
+        ("bare", fine.clone()),
+        ("twice", fine.clone()),
+        ("mixed", fine),
+        ("empty", Value::Null),
+    ] {
+        let got = call(&catalog, &format!("svc.z.{name}"), json!({})).await;
+        assert_eq!(got, Ok(value), "{name}");
+    }
+    for (name, code, why) in [
+        ("cut", UpstreamErrorCode::Lost, "ends too early"),
+        ("parts", UpstreamErrorCode::AnswerTooLarge, "67108864"),
+    ] {
+        let error = call(&catalog, &format!("svc.z.{name}"), json!({})).await.unwrap_err();
+        assert_eq!(error.code, code, "{name}: {}", error.message);
+        assert!(error.message.contains(why), "{name}: {}", error.message);
     }
     catalog.shutdown().await;
 }

@@ -6,14 +6,23 @@ use serde_json::{Value, json};
 use super::{Asked, Service, access, answered, call, eventually, open, started, upstream, written};
 
 /// A service that answers with what it was asked, and an upstream with these operations.
-struct Echo {
+pub(super) struct Echo {
     service: Service,
     catalog: Catalog,
     _folder: tempfile::TempDir,
 }
 
 impl Echo {
-    async fn with(paths: Value, schemas: Value, credential: Credential) -> Self {
+    pub(super) async fn with(paths: Value, schemas: Value, credential: Credential) -> Self {
+        Self::of_version("3.0.3", paths, schemas, credential).await
+    }
+
+    pub(super) async fn of_version(
+        version: &str,
+        paths: Value,
+        schemas: Value,
+        credential: Credential,
+    ) -> Self {
         let service = Service::start(|asked: &Asked| {
             let seen = json!({
                 "line": asked.line(), "type": asked.header("content-type"), "body": asked.text()
@@ -22,7 +31,7 @@ impl Echo {
         })
         .await;
         let document = json!({
-            "openapi": "3.0.3", "info": {"title": "z", "version": "1"}, "paths": paths,
+            "openapi": version, "info": {"title": "z", "version": "1"}, "paths": paths,
             "components": {"schemas": schemas}
         });
         let folder = tempfile::TempDir::new().unwrap();
@@ -33,12 +42,12 @@ impl Echo {
         Self { service, catalog, _folder: folder }
     }
 
-    async fn of(paths: Value, schemas: Value) -> Self {
+    pub(super) async fn of(paths: Value, schemas: Value) -> Self {
         Self::with(paths, schemas, Credential::None).await
     }
 
     /// What the service saw of a call: `GET /x`, the media type and the body.
-    async fn seen(&self, name: &str, args: Value) -> (String, String, String) {
+    pub(super) async fn seen(&self, name: &str, args: Value) -> (String, String, String) {
         call(&self.catalog, &format!("svc.z.{name}"), args.clone())
             .await
             .unwrap_or_else(|error| panic!("{name} {args}: {}", error.message));
@@ -47,7 +56,7 @@ impl Echo {
     }
 
     /// Why a call is refused before anything is sent.
-    async fn refused(&self, name: &str, args: Value) -> String {
+    pub(super) async fn refused(&self, name: &str, args: Value) -> String {
         let tool = self.catalog.resolve(&format!("svc.z.{name}"), &open).await.unwrap();
         let message = match self.catalog.check(&tool, &args.to_string()).await {
             Err(error) => error.message,
@@ -57,7 +66,7 @@ impl Echo {
         message
     }
 
-    async fn described(&self, name: &str) -> String {
+    pub(super) async fn described(&self, name: &str) -> String {
         self.catalog.describe(&format!("svc.z.{name}"), &open).await.unwrap().typescript
     }
 
@@ -66,18 +75,18 @@ impl Echo {
     }
 }
 
-fn operation(id: &str, more: Value) -> Value {
+pub(super) fn operation(id: &str, more: Value) -> Value {
     let mut operation = json!({"operationId": id, "tags": ["z"], "responses": {"200": {
         "description": "ok", "content": {"application/json": {"schema": {}}}}}});
     operation.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     operation
 }
 
-fn body(schema: Value) -> Value {
+pub(super) fn body(schema: Value) -> Value {
     json!({"requestBody": {"content": {"application/json": {"schema": schema}}}})
 }
 
-fn parameter(name: &str, place: &str, more: Value) -> Value {
+pub(super) fn parameter(name: &str, place: &str, more: Value) -> Value {
     let mut parameter =
         json!({"name": name, "in": place, "required": true, "schema": {"type": "string"}});
     parameter.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -304,6 +313,62 @@ async fn a_credential_is_no_argument_beside_the_one_that_goes_along() {
 }
 
 #[tokio::test]
+async fn a_credential_is_told_by_its_place_and_by_the_name_of_any_service() {
+    let with = |name: &str, place: &str| json!({"parameters": [parameter(name, place, json!({}))]});
+    let headers = [
+        "Ocp-Apim-Subscription-Key",
+        "X-Goog-Api-Key",
+        "X-Shopify-Access-Token",
+        "PRIVATE-TOKEN",
+        "DD-APPLICATION-KEY",
+        "X-Acme-Auth-Token",
+        "jwt",
+        "key",
+        "app_id",
+    ];
+    let queries = ["subscription-key", "consumer_key", "idToken", "jwt"];
+    let mut paths = serde_json::Map::new();
+    for (at, name) in headers.iter().enumerate() {
+        let operation = operation(&format!("h{at}"), with(name, "header"));
+        paths.insert(format!("/h{at}"), json!({ "get": operation }));
+    }
+    for (at, name) in queries.iter().enumerate() {
+        let operation = operation(&format!("q{at}"), with(name, "query"));
+        paths.insert(format!("/q{at}"), json!({ "get": operation }));
+    }
+    let fields = json!({"type": "object", "required": ["key", "secret"],
+        "properties": {"key": {"type": "string"}, "secret": {"type": "string"}}});
+    for (path, of) in [
+        ("/object", json!({"get": operation("object", with("key", "query"))})),
+        ("/csrf", json!({"get": operation("csrf", with("X-CSRF-Token", "header"))})),
+        ("/named/{key}", json!({"get": operation("named", with("key", "path"))})),
+        ("/put", json!({"post": operation("put", body(fields))})),
+    ] {
+        paths.insert(path.to_owned(), of);
+    }
+    let bearer = Credential::Bearer(SecretSource::Value("tok-in-config-123".to_owned()));
+    let echo = Echo::with(paths.clone().into(), json!({}), bearer).await;
+    let of_headers = (0..headers.len()).map(|at| format!("h{at}"));
+    for name in of_headers.chain((0..queries.len()).map(|at| format!("q{at}"))) {
+        assert_eq!(echo.seen(&name, json!({})).await.0, format!("GET /{name}"));
+        let described = echo.described(&name).await.to_lowercase();
+        let words = ["key", "token", "jwt", "app_id"];
+        assert!(!words.iter().any(|word| described.contains(word)), "{described}");
+    }
+    // What may be data can be given, and must be where it stands in a body or a path.
+    assert_eq!(echo.seen("object", json!({})).await.0, "GET /object");
+    assert_eq!(echo.seen("object", json!({"key": "a/b"})).await.0, "GET /object?key=a%2Fb");
+    assert!(echo.refused("csrf", json!({})).await.contains("`X-CSRF-Token` is missing"));
+    assert!(echo.refused("named", json!({})).await.contains("`key` is missing"));
+    assert!(echo.refused("put", json!({"body": {"key": "k"}})).await.contains("`body.secret`"));
+    // Nothing goes along: the description is all there is to go by.
+    let echo = Echo::of(paths.into(), json!({})).await;
+    for (name, asked) in [("h1", "X-Goog-Api-Key"), ("q0", "subscription-key"), ("object", "key")] {
+        assert!(echo.refused(name, json!({})).await.contains(&format!("`{asked}` is missing")));
+    }
+}
+
+#[tokio::test]
 async fn paths_are_read_as_real_descriptions_write_them() {
     let text = |name: &str| parameter(name, "path", json!({}));
     let raw = parameter("where", "path", json!({"allowReserved": true}));
@@ -323,6 +388,11 @@ async fn paths_are_read_as_real_descriptions_write_them() {
                     parameter("page", "query", json!({"required": false}))]}))},
             "/depots{?near,far}": {"get": operation("depots", json!({}))},
             "/depots/{depot}#copy": {"put": operation("copy", json!({"parameters": [text("depot")]}))},
+            "/rows/{row:[0-9]{3}}/x": {"get": operation("row", json!({"parameters": [text("row")]}))},
+            "/kinds/{kind:int}": {"get": operation("kind", json!({}))},
+            "/colon/:id/y": {"get": operation("colon", json!({"parameters": [text("id")]}))},
+            "/flask/<int:id>": {"get": operation("flask", json!({"parameters": [text("id")]}))},
+            "/angle/<id>/:verb": {"get": operation("angle", json!({"parameters": [text("id")]}))},
             "/odd?a=b{c}d": {"get": operation("odd", json!({}))},
             "/up/../x": {"get": operation("up", json!({}))},
         }),
@@ -345,6 +415,11 @@ async fn paths_are_read_as_real_descriptions_write_them() {
         ),
         ("depots", json!({"far": "1"}), "GET /depots?far=1"),
         ("copy", json!({"depot": "d"}), "PUT /depots/d"),
+        ("row", json!({"row": "007"}), "GET /rows/007/x"),
+        ("kind", json!({"kind": "7"}), "GET /kinds/7"),
+        ("colon", json!({"id": "a/b"}), "GET /colon/a%2Fb/y"),
+        ("flask", json!({"id": "7"}), "GET /flask/7"),
+        ("angle", json!({"id": "7"}), "GET /angle/7/:verb"),
         // What would end the path, or what some servers cut segments at, stays within its value.
         ("plus", json!({"res": "a?x=1#y;z"}), "GET /v1/a%3Fx=1%23y%3Bz"),
         ("plus", json!({"res": "a/%2e%2e/x"}), "GET /v1/a/%252e%252e/x"),

@@ -28,6 +28,8 @@ type Fields = BTreeMap<String, String>;
 pub(crate) type Answers = fn(&str, Value) -> (u16, &'static str, String);
 /// Another answer to a message with a token that is refused.
 pub(crate) type Refusal = fn(&Value) -> Response;
+/// The text of a document in place of the usual one: `resource`, `metadata` or `client`.
+pub(crate) type Documents = fn(&str, Value) -> String;
 /// Another answer to a request, by its method and path, or none.
 pub(crate) type Instead = fn(&str, &str) -> Option<Response>;
 
@@ -50,6 +52,8 @@ pub(crate) struct Ledger {
     pub(crate) instead: Option<Instead>,
     /// How its MCP server refuses a token, if not with 401.
     pub(crate) refusal: Option<Refusal>,
+    /// What becomes of a document.
+    pub(crate) documents: Option<Documents>,
     /// What becomes of a token answer.
     pub(crate) answers: Option<Answers>,
     /// What was asked of `/token`, in order.
@@ -149,14 +153,24 @@ async fn instead(
     }
 }
 
-async fn resource(State(office): State<Office>) -> Json<Value> {
-    Json(json!({
-        "resource": format!("{}/mcp", office.url), "authorization_servers": [office.url],
-        "scopes_supported": ["notes"]
-    }))
+/// A document as the ledger has it.
+fn document(ledger: &Ledger, name: &str, usual: Value) -> Response {
+    let text = match ledger.documents {
+        Some(documents) => documents(name, usual),
+        None => usual.to_string(),
+    };
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-async fn metadata(State(office): State<Office>) -> Json<Value> {
+async fn resource(State(office): State<Office>) -> Response {
+    let usual = json!({
+        "resource": format!("{}/mcp", office.url), "authorization_servers": [office.url],
+        "scopes_supported": ["notes"]
+    });
+    document(&office.ledger.lock(), "resource", usual)
+}
+
+async fn metadata(State(office): State<Office>) -> Response {
     let ledger = office.ledger.lock();
     let url = &office.url;
     let mut metadata = json!({
@@ -171,20 +185,17 @@ async fn metadata(State(office): State<Office>) -> Json<Value> {
     if !ledger.without_pkce {
         metadata["code_challenge_methods_supported"] = json!(["S256"]);
     }
-    Json(metadata)
+    document(&ledger, "metadata", metadata)
 }
 
 async fn register(State(office): State<Office>, Json(client): Json<Value>) -> Response {
     let mut ledger = office.ledger.lock();
     let redirects = client["redirect_uris"].clone();
     ledger.registered.push(client);
-    (
-        StatusCode::CREATED,
-        Json(json!({
-            "client_id": "client-1", "client_secret": "sec-client-1234", "redirect_uris": redirects
-        })),
-    )
-        .into_response()
+    let usual = json!({
+        "client_id": "client-1", "client_secret": "sec-client-1234", "redirect_uris": redirects
+    });
+    (StatusCode::CREATED, document(&ledger, "client", usual)).into_response()
 }
 
 async fn authorize(State(office): State<Office>, Query(fields): Query<Fields>) -> Response {

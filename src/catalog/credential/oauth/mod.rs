@@ -6,6 +6,7 @@
 //! upstream's own address policy.
 
 pub(in crate::catalog) mod discovery;
+mod documents;
 mod grant;
 pub(in crate::catalog) mod login;
 mod probe;

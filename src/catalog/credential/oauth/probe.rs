@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
 use url::Url;
 
-use super::web::{OAuthHttp, Part};
+use super::{
+    documents,
+    web::{OAuthHttp, Part},
+};
 use crate::base::text::cut;
 
 /// Longest wait for the answer of one address.
@@ -60,7 +63,7 @@ impl Probe {
             Err(failure) => Some(failure.0.clone()),
         };
         match (answer, why) {
-            (Ok(answer), None) => answer,
+            (Ok(answer), None) => documents::tidied(answer, b""),
             (_, why) => {
                 let mut seen = self.seen.lock();
                 seen.redirected = None;
@@ -121,8 +124,10 @@ impl OAuthHttpClient for Probe {
             if request.request.method() == Method::GET {
                 return Ok(self.ask(request.request).await);
             }
+            let body = request.request.body().clone();
             let sent = self.web.send(request.request).await;
-            sent.map_err(|failure| Box::new(failure) as Box<dyn Error + Send + Sync>)
+            sent.map(|answer| documents::tidied(answer, &body))
+                .map_err(|failure| Box::new(failure) as Box<dyn Error + Send + Sync>)
         })
     }
 }

@@ -71,6 +71,7 @@ fn members(response: &HttpResponse) -> Option<Map<String, Value>> {
 fn refusal(members: &Map<String, Value>) -> Option<(String, Option<&str>)> {
     let code = match members.get("error")? {
         Value::Null | Value::Bool(false) => return None,
+        Value::Number(code) if code.as_i64() == Some(0) => return None,
         Value::String(code) if code.is_empty() => return None,
         Value::String(code) => code.as_str(),
         // Some nest it, as their other errors.
@@ -91,7 +92,7 @@ fn refusal(members: &Map<String, Value>) -> Option<(String, Option<&str>)> {
 /// The members of a grant in the form that RFC 6749 gives them.
 fn granted(members: &Map<String, Value>) -> Result<Value, String> {
     let text = |name: &str| match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
+        None | Some(Value::Null | Value::Bool(false)) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
         Some(_) => {
             Err(format!("the answer of the authorization server has a `{name}` that is no text"))

@@ -13,7 +13,10 @@ use crate::{
     base::text::cut,
     catalog::{
         credential::config::OAuthConfig,
-        net::guard::{AddressPolicy, refusal},
+        net::{
+            encoding,
+            guard::{AddressPolicy, refusal},
+        },
     },
 };
 
@@ -115,13 +118,15 @@ impl OAuthHttp {
             Some(why) => why,
             None => format!("`{place}` could not be reached: {}", error.without_url()),
         };
-        let mut answer = client
+        let answer = client
             .request(parts.method, url.clone())
             .headers(parts.headers)
             .body(body)
             .send()
             .await
             .map_err(failed)?;
+        let mut answer = encoding::decoded(answer)
+            .map_err(|why| format!("`{place}` cannot be understood: {why}"))?;
         let mut all = Vec::new();
         // A stream of events is no document, and may have no end.
         let kind = answer.headers().get(CONTENT_TYPE);

@@ -14,17 +14,20 @@ fn tool() -> Tool {
     .unwrap()
 }
 
-fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed> {
-    let status = StatusCode::from_u16(status).unwrap();
-    let answer = ServiceAnswer {
-        status,
+fn answer(status: u16, body: &str) -> ServiceAnswer {
+    ServiceAnswer {
+        status: StatusCode::from_u16(status).unwrap(),
         headers: HeaderMap::new(),
         body: body.to_owned().into(),
         truncated: false,
         permit: None,
         moved_to: None,
-    };
-    unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
+    }
+}
+
+fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed> {
+    unwrap(&tool(), "order", &answer(status, body), may_repeat)
+        .map(|value| value.json.get().to_owned())
 }
 
 /// The failed fields of a mutation's response, or the error.
@@ -212,6 +215,116 @@ fn a_service_that_does_not_know_its_own_schema_has_another_one() {
     assert!(stale(json!({"message": "Cannot query field \"x\" on type \"Order\"."})));
     assert!(stale(json!({"message": "?", "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"}})));
     assert!(!stale(json!({"message": "Not found", "extensions": {"code": "NOT_FOUND"}})));
+}
+
+#[test]
+fn a_whole_value_comes_beside_errors_that_are_none() {
+    for is_query in [true, false] {
+        for errors in ["null", "false", "0", "[]", r#""  ""#] {
+            let body = format!(r#"{{"data": {{"order": {{"id": 7}}}}, "errors": {errors}}}"#);
+            let got = answered(&body, is_query).unwrap();
+            assert_eq!(got, (r#"{"id": 7}"#.to_owned(), None, None), "{errors}");
+        }
+        for (errors, said) in [
+            (json!({}), "it does not say why"),
+            (json!({"message": "old client"}), "old client"),
+            (json!([null]), "it does not say why"),
+            (json!(["old client", 7]), "old client; it does not say why"),
+            (json!("old client"), "old client"),
+        ] {
+            let body = json!({"data": {"order": {"id": 7}}, "errors": errors}).to_string();
+            let (value, partial, _) = answered(&body, is_query).unwrap();
+            assert_eq!((value.as_str(), partial.as_deref()), (r#"{"id":7}"#, Some(said)));
+            // Without a value they say why there is none.
+            let body = json!({"data": {"order": null}, "errors": errors}).to_string();
+            let error = unwrapped(200, &body, is_query).unwrap_err().error;
+            assert!(error.message.contains(said), "{}", error.message);
+        }
+        for path in ["order.lines[0].cost", "$.order/lines/0/cost"] {
+            let errors = json!([{"message": "no cost", "path": path}]);
+            let body = json!({"data": {"order": {"id": 7}}, "errors": errors}).to_string();
+            let (_, partial, _) = answered(&body, is_query).unwrap();
+            assert_eq!(partial.as_deref(), Some("no cost at `order.lines[0].cost`"));
+        }
+    }
+    // An error as it should be is the mutation's.
+    let body = json!({"data": {"order": {"id": 7}}, "errors": ["x", {"message": "no right"}]});
+    let error = unwrapped(200, &body.to_string(), false).unwrap_err().error;
+    assert!(error.message.contains("the mutation was begun"), "{}", error.message);
+}
+
+/// The value, the errors beside it and what was repaired.
+fn answered(
+    body: &str,
+    may_repeat: bool,
+) -> Result<(String, Option<String>, Option<String>), String> {
+    let got = unwrap(&tool(), "order", &answer(200, body), may_repeat);
+    got.map(|got| {
+        (got.json.get().to_owned(), got.partial.map(|partial| partial.message), got.repairs)
+    })
+    .map_err(|failed| failed.error.message)
+}
+
+#[test]
+fn an_answer_that_is_nearly_json_is_repaired_and_told() {
+    let marked = "\u{feff}{\"data\": {\"order\": 1}}";
+    assert_eq!(answered(marked, false), Ok(("1".to_owned(), None, None)));
+    for (body, value) in [
+        (r#"{"data": {"order": {"cost": NaN}}}"#, r#"{"cost": null}"#),
+        (r#"{"data": {"order": [-Infinity]}}"#, "[null]"),
+        (r#"{"data": {"order": {"id": 1,}},}"#, r#"{"id": 1}"#),
+    ] {
+        let (got, _, repairs) = answered(body, false).unwrap();
+        assert_eq!(got, value);
+        assert!(repairs.is_some_and(|repairs| repairs.starts_with(['1', '2'])), "{body}");
+    }
+}
+
+#[test]
+fn a_mutation_whose_answer_does_not_say_it_may_have_been_performed() {
+    let unknown = "whether the mutation had an effect is not known";
+    for (status, body) in [
+        (200, "{\"data\":{\"order\":"),
+        (200, ""),
+        (200, "<h1>Sign in</h1>"),
+        (200, "{}"),
+        (200, r#"{"data": {}}"#),
+        (200, r#"{"message": "later"}"#),
+        (500, "<h1>oops</h1>"),
+        (500, r#"{"errors": [{"message": "oops"}]}"#),
+        (502, ""),
+        (504, r#"{"message": "late"}"#),
+        (408, ""),
+    ] {
+        let of = |may_repeat| unwrapped(status, body, may_repeat).unwrap_err().error.message;
+        assert!(of(false).contains(unknown), "{status} {body}: {}", of(false));
+        assert!(!of(true).contains(unknown), "{status} {body}: {}", of(true));
+    }
+    for (status, body) in [(400, ""), (404, "<p>"), (403, r#"{"errors": [{"message": "x"}]}"#)] {
+        let message = unwrapped(status, body, false).unwrap_err().error.message;
+        assert!(!message.contains(unknown), "{message}");
+    }
+}
+
+#[test]
+fn what_a_service_says_in_place_of_an_answer_is_told() {
+    for (body, words) in [
+        (r#"{"message": "Not logged in"}"#, "Not logged in"),
+        (r#"{"error": {"reason": "asleep"}}"#, "asleep"),
+        (r#"{"errors": null, "detail": "gone"}"#, "gone"),
+    ] {
+        let message = unwrapped(200, body, true).unwrap_err().error.message;
+        assert!(message.contains("holds no `order`") && message.contains(words), "{message}");
+    }
+    for (status, body) in [
+        (200, r#"{"message": "Not logged in"}"#),
+        (200, r#"{"errors": [{"message": "x", "extensions": {"code": 401}}]}"#),
+        (200, r#"{"errors": ["jwt expired"]}"#),
+        (401, ""),
+    ] {
+        let message = unwrapped(status, body, true).unwrap_err().error.message;
+        assert!(message.contains("`airlock upstreams login shop`"), "{message}");
+    }
 }
 
 #[test]

@@ -503,6 +503,69 @@ async fn a_credential_that_is_refused_within_a_success_is_read_again_too() {
     assert_eq!(server.requests().len(), 4);
 }
 
+/// Sends with a token that the service refuses in these words, while there is a fresh one: the
+/// status and the body that come, how often it was sent, and the same of the next request.
+async fn refused_in(words: &'static str, request: fn(Url) -> ServiceRequest) -> [(bool, usize); 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "tok-old-1").unwrap();
+    let server = Scripted::start(move |_, request| match request.contains("tok-new-2") {
+        true => ok("welcome"),
+        false => ok(words),
+    })
+    .await;
+    let credential = Credential::Bearer(SecretSource::File(path.clone()));
+    let client = client_with(&server.url("/"), HttpAccess { credential, ..access() });
+    // The old one is known by now, and the file is not looked at for a while.
+    client.inner.credentials.request_credential().await.unwrap();
+    std::fs::write(&path, "tok-new-2").unwrap();
+    let mut got = [(false, 0); 2];
+    for got in &mut got {
+        let before = server.requests().len();
+        let (_, body) = body(&client, request(server.url("/"))).await.unwrap();
+        *got = (body == "welcome", server.requests().len() - before);
+    }
+    got
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_in_whatever_words_it_is_refused() {
+    fn mutation(url: Url) -> ServiceRequest {
+        ServiceRequest { keeps_method: true, ..post(url) }
+    }
+    fn query(url: Url) -> ServiceRequest {
+        ServiceRequest { idempotent: true, ..mutation(url) }
+    }
+    for words in [
+        r#"{"errors":[{"extensions":{"code":"invalid-jwt"}}]}"#,
+        r#"{"errors":[{"extensions":{"http":{"status":401}}}]}"#,
+        r#"{"data":{"me":null},"errors":[{"errorType":"UnauthorizedException"}]}"#,
+        r#"{"error":"invalid_token"}"#,
+    ] {
+        for request in [query, mutation] {
+            assert_eq!(refused_in(words, request).await, [(true, 2), (true, 1)], "{words}");
+        }
+    }
+    // What may have been begun is not repeated; the next request has the fresh token.
+    for words in [
+        r#"{"data":{"me":null},"errors":[{"path":["me"],"extensions":{"code":401}}]}"#,
+        r#"{"errors":["Not Authenticated"]}"#,
+        r#"{"message":"jwt expired"}"#,
+    ] {
+        assert_eq!(refused_in(words, query).await, [(true, 2), (true, 1)], "{words}");
+        assert_eq!(refused_in(words, mutation).await, [(false, 1), (true, 1)], "{words}");
+    }
+    // Of another service only what says nothing else.
+    for (words, expected) in [
+        (r#"{"error":"invalid_token","error_description":"x"}"#, [(true, 2), (true, 1)]),
+        (r#"{"ok":false,"error":"token_expired"}"#, [(true, 2), (true, 1)]),
+        (r#"{"error":"invalid_token","rows":[]}"#, [(false, 1), (false, 1)]),
+        (r#"{"message":"jwt expired"}"#, [(false, 1), (false, 1)]),
+    ] {
+        assert_eq!(refused_in(words, post).await, expected, "{words}");
+    }
+}
+
 #[tokio::test]
 async fn the_beginning_of_a_secret_at_a_cut_is_taken_away() {
     let server =

@@ -37,7 +37,7 @@ fn answered(
         moved_to: None,
     };
     value(&tool, &zoo.plans[name], answer, with_response)
-        .map(|json| serde_json::from_str(json.get()).unwrap())
+        .map(|(json, _)| serde_json::from_str(json.get()).unwrap())
 }
 
 const LIST: &str = "animals.listAnimals";
@@ -91,6 +91,51 @@ fn an_answer_is_the_value_it_holds() {
     let big =
         serde_json::from_slice::<Value>(&Bytes::from_static(b"12345678901234567890.10")).unwrap();
     assert_eq!(got(LIST, (200, "application/json", "12345678901234567890.10"), false), Ok(big));
+}
+
+#[test]
+fn what_is_nearly_json_is_repaired_and_other_characters_are_read() {
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for (kind, body, expected) in [
+        ("application/json", b"{\"a\": NaN, \"b\": [1,]}".to_vec(), json!({"a": null, "b": [1]})),
+        ("application/json", b" \r\n ".to_vec(), Value::Null),
+        ("json", b"[1]".to_vec(), json!([1])),
+        ("text/plain", b"{\"a\": -Infinity}".to_vec(), json!({"a": null})),
+        ("application/json; charset=iso-8859-1", b"[\"gr\xfcn\"]".to_vec(), json!(["grün"])),
+        ("application/json; charset=utf-16", wide("[\"grün\"]"), json!(["grün"])),
+        ("application/json", wide("{\"a\": 1}"), json!({"a": 1})),
+        ("text/csv; charset=utf-16le", wide("a,ü"), json!("a,ü")),
+        (
+            "application/x-ndjson; charset=latin1",
+            b"[\"\xfc\"]\n".to_vec(),
+            json!({"items": [["ü"]], "truncated": false}),
+        ),
+    ] {
+        assert_eq!(got(LIST, (200, kind, body), false), Ok(expected), "{kind}");
+    }
+    let bytes = json!({"type": "image/png", "base64": "//4=", "bytes": 2});
+    assert_eq!(got(LIST, (200, "image/png", vec![0xff, 0xfe]), false), Ok(bytes));
+    let error = got(LIST, (422, "text/plain; charset=latin1", vec![0xfc]), false).unwrap_err();
+    assert!(error.message.ends_with("Unprocessable Entity: ü"), "{}", error.message);
+    let error = got(LIST, (200, "text/plain; charset=utf-7", vec![0xfc]), false).unwrap_err();
+    assert!(error.message.contains("`utf-7`, which are not known"), "{}", error.message);
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_may_be_that_of_a_call_that_was_done() {
+    let unknown = "whether the call had an effect is not known";
+    for (kind, body) in [
+        ("application/json", "{\"id\":"),
+        ("application/json", "<h1>late</h1>"),
+        ("text/html", "<h1>late</h1>"),
+        ("application/xml", "<reply code=\"7\"/>"),
+    ] {
+        let of = |name: &str| got(name, (200, kind, body), false).unwrap_err().message;
+        assert!(of("animals.create").contains(unknown), "{}", of("animals.create"));
+        assert!(!of(LIST).contains(unknown), "{}", of(LIST));
+    }
+    let message = got(LIST, (200, "text/xml", "<reply code=\"7\"/>"), false).unwrap_err().message;
+    assert!(message.contains("code="), "{message}");
 }
 
 #[test]

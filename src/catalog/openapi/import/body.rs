@@ -1,14 +1,15 @@
 //! Request body of an operation: its media types, and the schema of the argument `body`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::file::{self, Taken, is_file};
 use crate::{
     base::text::cut,
     catalog::{
         openapi::{
-            document::{Document, flag, text},
+            document::{Document, flag, is_nullable, text},
             media::{Media, essence, is_concrete},
             plan::{self, BODY, Form, Shapes},
             schema::{Builder, Detail, TooLarge},
@@ -20,8 +21,6 @@ use crate::{
     },
 };
 
-/// The name of the schema of a file.
-pub(super) const FILE: &str = "File";
 /// Says of a field that a caller does not give it.
 const OF_THE_OWNER: &str = "Set by the configuration.";
 /// Fields of a form that are described.
@@ -58,7 +57,7 @@ struct Described<'d> {
 struct Fields<'d> {
     schemas: Vec<(&'d str, &'d Value)>,
     required: Vec<&'d str>,
-    files: HashSet<String>,
+    files: HashMap<String, plan::FileField>,
     /// Fields that need not be given, whichever part requires them: only answers have them, or they
     /// have a default.
     optional: HashSet<&'d str>,
@@ -193,7 +192,7 @@ fn shapes(document: &Document, schema: &Value, depth: usize) -> Shapes {
         None if schema.contains_key("items") => Shapes::LIST,
         None => Shapes::ALL,
     };
-    if flag(schema, "nullable") {
+    if is_nullable(schema) {
         own.plain = true;
     }
     let parts = |key: &str| {
@@ -216,21 +215,6 @@ fn of_type(document: &Document, kind: &str, schema: Option<&Value>) -> Media {
     }
 }
 
-/// Returns true if a value is bytes: as 3.0 says it, or as 3.1 does.
-fn is_file(document: &Document, schema: &Value) -> bool {
-    let Some(schema) = document.resolved(schema) else { return false };
-    let is = |key: &str, value: &str| schema.get(key).and_then(Value::as_str) == Some(value);
-    let names_string = |kind: &Value| {
-        kind == "string"
-            || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "string"))
-    };
-    let is_string = schema.get("type").is_none_or(names_string);
-    let media = schema.get("contentMediaType").and_then(Value::as_str).map(Media::of);
-    is_string
-        && (is("format", "binary")
-            || (media == Some(Media::Binary) && schema.get("contentEncoding").is_none()))
-}
-
 fn fields<'d>(
     document: &'d Document,
     schema: Option<&'d Value>,
@@ -244,16 +228,16 @@ fn fields<'d>(
         required.retain(|name| !optional.contains(name));
     }
     for (name, schema) in &fields.schemas {
-        let item = document.resolved(schema).and_then(|schema| schema.get("items"));
         let media = encoding
             .and_then(|encoding| encoding.get(*name)?.get("contentType")?.as_str())
             .map(Media::of);
         let says_little = document
             .resolved(schema)
             .is_some_and(|schema| schema.get("type").is_none() && schema.get("$ref").is_none());
-        let bytes = is_file(document, schema) || item.is_some_and(|item| is_file(document, item));
-        if bytes || (says_little && media == Some(Media::Binary)) {
-            fields.files.insert((*name).to_owned());
+        let of_media =
+            (says_little && media == Some(Media::Binary)).then_some(plan::FileField::Only);
+        if let Some(field) = Taken::of(document, schema).field().or(of_media) {
+            fields.files.insert((*name).to_owned(), field);
         }
     }
     fields
@@ -274,7 +258,7 @@ fn gather<'d>(
     *parts_left -= 1;
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (name, property) in properties.take(FIELDS_MAX * 2) {
-        let is_read_only = property.get("readOnly") == Some(&Value::Bool(true))
+        let is_read_only = property.as_object().is_some_and(|own| flag(own, "readOnly"))
             || document.resolved(property).is_some_and(|property| flag(property, "readOnly"));
         let has_default = property.get("default").is_some()
             || document.resolved(property).is_some_and(|field| field.contains_key("default"));
@@ -430,7 +414,7 @@ fn of_form<'d>(
             (form_schema(builder, described, true)?, !files.is_empty(), None)
         }
         Form::Text => (json!({"type": "string"}), false, Some(format!("a text of type `{shown}`"))),
-        Form::Binary => (reference(), true, Some(format!("bytes of type `{shown}`"))),
+        Form::Binary => (file::reference(), true, Some(format!("bytes of type `{shown}`"))),
     })
 }
 
@@ -469,9 +453,9 @@ fn form_schema<'d>(
     let mut properties = Map::new();
     for (name, schema) in &body.fields.schemas {
         builder.spend(name.len() + 4)?;
-        let new = match is_multipart && body.fields.files.contains(*name) {
+        let new = match is_multipart && body.fields.files.contains_key(*name) {
             false => builder.top(schema)?,
-            true => file_of(builder, schema)?,
+            true => file::field_schema(builder, schema)?,
         };
         properties.insert((*name).to_owned(), new);
     }
@@ -484,34 +468,4 @@ fn form_schema<'d>(
         schema["required"] = required.into();
     }
     Ok(schema)
-}
-
-/// A file, or a list of files, with the description's own words.
-fn file_of<'d>(builder: &mut Builder<'_, 'd>, schema: &'d Value) -> Result<Value, TooLarge> {
-    let schema_of_body = builder.top(schema)?;
-    let is_list = schema_of_body.get("type").is_some_and(|kind| kind == "array");
-    let mut out =
-        if is_list { json!({"type": "array", "items": reference()}) } else { reference() };
-    if let Some(words) = schema_of_body.get("description") {
-        out["description"] = words.clone();
-    }
-    Ok(out)
-}
-
-fn reference() -> Value {
-    json!({"$ref": format!("#/$defs/{FILE}")})
-}
-
-/// A file as an argument. What an answer gives as bytes fits as it is.
-pub(super) fn file_schema() -> Value {
-    json!({
-        "description": "a text, or { base64 } or { text } with name and media type",
-        "anyOf": [
-            {"type": "string"},
-            {"type": "object", "properties": {
-                "base64": {"type": "string"}, "text": {"type": "string"},
-                "name": {"type": "string"}, "type": {"type": "string"},
-            }},
-        ],
-    })
 }

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body,
+    body, file,
     found::{Found, route},
     parameters::{Written, name_arguments, parameters},
     template::template,
@@ -243,7 +243,7 @@ fn arguments<'d>(
     schema.insert("additionalProperties".to_owned(), Value::Bool(false));
     let mut definitions = builder.definitions()?;
     if needs_file {
-        definitions.insert(body::FILE.to_owned(), body::file_schema());
+        definitions.insert(file::FILE.to_owned(), file::file_schema());
     }
     if !definitions.is_empty() {
         schema.insert("$defs".to_owned(), Value::Object(definitions));

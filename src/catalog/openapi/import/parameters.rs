@@ -204,9 +204,12 @@ pub(super) fn spelling(object: &Map<String, Value>, place: Place) -> Spelling {
         Place::Query | Place::Cookie => Style::Form,
     };
     let style = text(object, "style").and_then(Style::of).unwrap_or(usual);
+    let is_delimited = matches!(style, Style::Space | Style::Pipe | Style::Tab);
     let fits = match place {
-        Place::Path => matches!(style, Style::Simple | Style::Label | Style::Matrix),
-        Place::Header => style == Style::Simple,
+        Place::Path => {
+            is_delimited || matches!(style, Style::Simple | Style::Label | Style::Matrix)
+        }
+        Place::Header => is_delimited || style == Style::Simple,
         Place::Query | Place::Cookie => {
             !matches!(style, Style::Simple | Style::Label | Style::Matrix)
         }

@@ -28,6 +28,7 @@ pub(super) fn template<'d>(
     if !path.starts_with('/') || path.len() > PATH_BYTES_MAX {
         return Err(format!("a path begins with `/` and has at most {PATH_BYTES_MAX} bytes"));
     }
+    let path = plain(path, |name| is_described(written, name));
     let (path, query) = parted(path.split('#').next().unwrap_or_default());
     let mut reader = Reader { asking, written, used: HashSet::new(), gone: HashSet::new() };
     let mut parts = Vec::new();
@@ -80,6 +81,66 @@ pub(super) fn template<'d>(
         is_astray || gone.contains(&at)
     });
     Ok(Template { parts, query: (!fixed.is_empty()).then_some(fixed) })
+}
+
+fn is_described(written: &[Written<'_>], name: &str) -> bool {
+    written.iter().any(|one| one.plan.place == Place::Path && one.plan.name == name)
+}
+
+/// The path with its variables as OpenAPI writes them: `{id}` for `{id:[0-9]{3}}`, and for the
+/// segments `:id`, `<id>` and `<int:id>` where such a parameter is described.
+fn plain(path: &str, is_described: impl Fn(&str) -> bool) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find(['{', '/']) {
+        out.push_str(&rest[..at]);
+        let here = &rest[at..];
+        let (written, variable) = match here.strip_prefix('{') {
+            Some(inner) => {
+                let whole = &inner[..closing(inner).unwrap_or(0)];
+                let name = whole.split_once(':').map(|(name, _)| name.trim());
+                let name = name.filter(|name| is_name(name) && !is_described(whole));
+                (whole.len() + 2, name)
+            }
+            None => {
+                let segment = here[1..].split(['/', '?', '#']).next().unwrap_or_default();
+                let within = segment.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
+                let within = within.map(|name| name.rsplit(':').next().unwrap_or_default());
+                let name = segment.strip_prefix(':').or(within);
+                (segment.len() + 1, name.filter(|name| is_described(name)))
+            }
+        };
+        let Some(name) = variable else {
+            out.push_str(&here[..1]);
+            rest = &here[1..];
+            continue;
+        };
+        if here.starts_with('/') {
+            out.push('/');
+        }
+        out.extend(["{", name, "}"]);
+        rest = &here[written..];
+    }
+    out + rest
+}
+
+/// The position of the brace that ends a variable, whose pattern may have braces of its own.
+fn closing(inner: &str) -> Option<usize> {
+    let mut depth = 0;
+    inner.char_indices().find_map(|(at, c)| {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
+        None
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !text.is_empty() && text.chars().all(is_letter)
 }
 
 /// The path and the query in it; the question mark of `{?name}` begins none.

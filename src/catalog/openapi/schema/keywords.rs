@@ -7,7 +7,7 @@ use crate::{
     base::text::cut,
     catalog::{
         openapi::{
-            document::{Dialect, flag},
+            document::{flag, is_nullable},
             words::plain,
         },
         schema::lenient::{ABSENT, OPTIONAL},
@@ -84,10 +84,9 @@ impl<'d> Builder<'_, 'd> {
             self.required(names, &mut out)?;
         }
         self.examples(map, &mut out)?;
-        let is_nullable = flag(map, "nullable") && self.schemas.document.dialect == Dialect::V30;
         // Thousands of small maps are kept: each no larger than it must be.
         let out = Value::Object(out.into_iter().collect());
-        Ok(if is_nullable { nullable(out) } else { out })
+        Ok(if is_nullable(map) { nullable(out) } else { out })
     }
 
     /// Schemas of the fields whose names fit patterns.
@@ -99,9 +98,10 @@ impl<'d> Builder<'_, 'd> {
     ) -> Result<Value, TooLarge> {
         let mut kept = Map::new();
         for (pattern, schema) in properties {
-            if self.schemas.takes_pattern(pattern) {
+            let pattern = of_literal(pattern);
+            if let Some(pattern) = pattern.filter(|pattern| self.schemas.takes_pattern(pattern)) {
                 self.spend(pattern.len() + 6)?;
-                kept.insert(pattern.clone(), self.schema(schema, depth + 1, references)?);
+                kept.insert(pattern.to_owned(), self.schema(schema, depth + 1, references)?);
             }
         }
         Ok(Value::Object(kept))
@@ -291,7 +291,13 @@ impl<'d> Builder<'_, 'd> {
             "uniqueItems" => limits && value.is_boolean(),
             "multipleOf" => limits && value.as_f64().is_some_and(|step| step > 0.0),
             "pattern" => {
-                limits && value.as_str().is_some_and(|pattern| self.schemas.takes_pattern(pattern))
+                let pattern = value.as_str().and_then(of_literal);
+                let pattern =
+                    pattern.filter(|pattern| limits && self.schemas.takes_pattern(pattern));
+                if let Some(pattern) = pattern {
+                    self.spend(pattern.len() + 2)?;
+                }
+                return Ok(pattern.map(Value::from));
             }
             "default" => limits && size(value) <= EXAMPLE_BYTES_MAX,
             "deprecated" => *value == Value::Bool(true),
@@ -364,6 +370,21 @@ impl<'d> Builder<'_, 'd> {
         }
         Ok(())
     }
+}
+
+/// The regular expression that a pattern means: some write it as JavaScript does, between slashes.
+/// None where the flags behind them change what it matches, or it may be either.
+fn of_literal(pattern: &str) -> Option<&str> {
+    let Some((inner, flags)) = pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'))
+    else {
+        return Some(pattern);
+    };
+    if inner.is_empty() || !flags.chars().all(|flag| "dgimsuvy".contains(flag)) {
+        return Some(pattern);
+    }
+    let is_anchored = inner.starts_with('^') || inner.ends_with('$');
+    let is_plain = flags.chars().all(|flag| "dguvy".contains(flag));
+    (is_plain && (is_anchored || !flags.is_empty())).then_some(inner)
 }
 
 /// The value of this type that was meant by one of another type; none where it is of the type, or

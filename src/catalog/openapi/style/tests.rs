@@ -34,6 +34,15 @@ fn every_style_writes_what_the_specification_shows() {
             );
         }
     }
+    for (style, in_header, in_path) in [
+        ("spaceDelimited", "blue black brown", "blue%20black%20brown"),
+        ("tabDelimited", "blue\tblack\tbrown", "blue%09black%09brown"),
+        ("pipeDelimited", "blue|black|brown", "blue%7Cblack%7Cbrown"),
+    ] {
+        let spelling = spelling(style, false);
+        assert_eq!(spelling.in_header(&list), in_header);
+        assert_eq!(spelling.in_path("color", &list), in_path);
+    }
     for (style, explode, of_list, of_object) in [
         ("form", false, "color=blue,black,brown", "color=R,100,G,200,B,150"),
         ("form", true, "color=blue&color=black&color=brown", "R=100&G=200&B=150"),
@@ -43,6 +52,7 @@ fn every_style_writes_what_the_specification_shows() {
             "color=blue%20black%20brown",
             "color=R%20100%20G%20200%20B%20150",
         ),
+        ("tabDelimited", false, "color=blue%09black%09brown", "color=R%09100%09G%09200%09B%09150"),
         ("pipeDelimited", false, "color=blue%7Cblack%7Cbrown", "color=R%7C100%7CG%7C200%7CB%7C150"),
         (
             "deepObject",

@@ -45,6 +45,7 @@ fn a_nearly_right_grant_is_taken() {
         r#"{"access_token":"at","token_type":null,"refresh_token":null,"scope":null}"#,
         r#"{"access_token":"at","token_type":"","refresh_token":"","scope":"","error":null}"#,
         r#"{"access_token":" at ","error":"","scope":[],"expires_in":0,}"#,
+        r#"{"access_token":"at","error":0,"refresh_token":false,"token_type":false}"#,
         "access_token=at&token_type=bearer&scope=",
         "\u{feff}{\"access_token\":\"at\"}",
     ] {
