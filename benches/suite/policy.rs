@@ -126,6 +126,7 @@ fn decisions(policy: &Policy, paths: &[String], times: usize) -> Vec<Duration> {
                 annotations,
                 trusted: false,
                 operation: None,
+                former: None,
             };
             let call = Call { tool, args: &args, caller, now };
             let began = Instant::now();

@@ -73,7 +73,7 @@ pub use self::{
     net::guard::{Resolver, SystemResolver},
     openapi::config::OpenApiConfig,
     registry::visibility::{ToolFilter, Visibility},
-    tool::Tool,
+    tool::{FormerToolPath, Tool},
     upstream::{
         CallNews,
         error::{UpstreamError, UpstreamErrorCode},

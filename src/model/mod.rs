@@ -9,6 +9,7 @@ mod artifact;
 mod credential;
 mod error_code;
 mod event;
+mod former_name;
 mod host_function;
 mod id;
 mod operation_pattern;
@@ -30,6 +31,7 @@ pub use event::{
     CallRequested, CallStarted, DecidingRule, EndError, Event, EventDetails, EventKind, NewEvent,
     NoDetails, ShadowFinding, TaskEnded, TaskRunning,
 };
+pub use former_name::FormerName;
 pub use host_function::{
     ArtifactFunction, DiscoveryFunction, HOST_FUNCTIONS, HostFunction, HostFunctionId,
     PlainArgument,

@@ -55,6 +55,13 @@ impl OperationPattern {
         &self.text
     }
 
+    /// The text in front of the first sign that stands for others, if it is a pattern of names.
+    pub fn literal_name(&self) -> Option<&str> {
+        let text = self.pattern.as_str();
+        let literal = text.split(['*', '?', '[']).next().unwrap_or_default();
+        (!self.is_path).then_some(literal)
+    }
+
     /// Returns true if it means the operation with this method, path and name of a tool.
     pub fn matches(&self, method: &str, path: &str, name: &str) -> bool {
         let options = MatchOptions {

@@ -29,6 +29,7 @@ fn call<'a>(args: &'a RawValue, now: crate::model::Timestamp) -> Call<'a> {
         annotations: Annotations::default(),
         trusted: false,
         operation: None,
+        former: None,
     };
     let caller = Caller {
         workspace: "local",

@@ -1,7 +1,7 @@
 //! Loaded policy: the compiled files with the indexes that decisions need. Immutable; a reload
 //! builds another one. Must not decide.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use super::{
     compile::compile,
     compiled::{Compiled, CompiledRule},
     model::{
-        call::{Call, Caller},
+        call::{Call, Caller, ToolFacts},
         counter::CounterRead,
         decision::Budget,
         layer::{Layer, LayerScope, Options},
@@ -22,6 +22,15 @@ use super::{
 
 /// Most paths whose entries are cached; those of other paths are looked up each time.
 const CACHED_PATHS_MAX: usize = 20_000;
+
+/// An entry that matches a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Matched {
+    /// Number of the entry.
+    pub(super) entry: u32,
+    /// The entry may deny, ask and limit, but not allow; see [`ToolFacts::is_only_restricted_by`].
+    pub(super) restricts_only: bool,
+}
 
 /// A loaded policy.
 #[derive(Debug)]
@@ -36,7 +45,7 @@ pub struct Policy {
     /// Workspaces, roles and keys that a file or a rule names.
     pub(super) named_callers: BTreeSet<(CallerAttribute, String)>,
     /// Entries of each path, most specific first; at most [`CACHED_PATHS_MAX`] paths.
-    matched: DashMap<Box<str>, Arc<[u32]>>,
+    matched: DashMap<Box<str>, Arc<[Matched]>>,
 }
 
 /// Attribute of a caller that a file or a rule may name.
@@ -88,15 +97,16 @@ impl Policy {
     /// [`Self::decide`] fetches them first. Usually there are none.
     pub fn counters_read(&self, call: &Call<'_>) -> Vec<CounterRead> {
         let mut read: Vec<CounterRead> = Vec::new();
-        for number in self.matched(call.tool.path).iter() {
-            let entry = &self.compiled.entries[*number as usize];
+        for matched in self.matched(&call.tool).iter() {
+            let entry = &self.compiled.entries[matched.entry as usize];
             if !self.compiled.layers[entry.layer].applies_to(&call.caller) {
                 continue;
             }
             for counter in entry.rules.iter().flat_map(CompiledRule::counters) {
-                let counter = counter.read(call);
-                if !read.contains(&counter) {
-                    read.push(counter);
+                for counter in counter.reads(call) {
+                    if !read.contains(&counter) {
+                        read.push(counter);
+                    }
                 }
             }
         }
@@ -121,18 +131,31 @@ impl Policy {
         })
     }
 
-    /// Returns the numbers of the entries that match a path: the most specific first, equally
-    /// specific ones in the order of their files.
-    pub(super) fn matched(&self, path: &str) -> Arc<[u32]> {
-        if let Some(cached) = self.matched.get(path) {
+    /// Returns the entries that match a tool by its path, or by the one that it had before: the
+    /// most specific first, equally specific ones in the order of their files.
+    pub(super) fn matched(&self, tool: &ToolFacts<'_>) -> Arc<[Matched]> {
+        let key = match tool.former {
+            None => Cow::Borrowed(tool.path),
+            // No path holds a line break.
+            Some(former) => {
+                Cow::Owned(format!("{}\n{}\n{}", tool.path, former.path, former.new_from))
+            }
+        };
+        if let Some(cached) = self.matched.get(&*key) {
             return cached.clone();
         }
-        let mut found = self.index.find(path);
+        let mut found = self.index.find(tool.path);
+        found.extend(tool.former.into_iter().flat_map(|former| self.index.find(former.path)));
         let pattern = |number: &u32| &self.compiled.entries[*number as usize].pattern;
         found.sort_by(|a, b| pattern(b).cmp_specificity(pattern(a)).then(a.cmp(b)));
-        let found: Arc<[u32]> = found.into();
+        found.dedup();
+        let matched = |entry: u32| {
+            let restricts_only = tool.is_only_restricted_by(pattern(&entry));
+            Matched { entry, restricts_only }
+        };
+        let found: Arc<[Matched]> = found.into_iter().map(matched).collect();
         if self.matched.len() < CACHED_PATHS_MAX {
-            self.matched.insert(path.into(), found.clone());
+            self.matched.insert(key.into(), found.clone());
         }
         found
     }

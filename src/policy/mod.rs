@@ -41,7 +41,7 @@ pub use condition::ArgPath;
 pub use loaded::Policy;
 pub use model::{
     amount::{Amount, AmountError},
-    call::{Call, Caller, ToolFacts},
+    call::{Call, Caller, FormerPath, ToolFacts},
     class::Class,
     counter::{
         Count, CounterKey, CounterRead, CounterValues, FixedWindow, PLAIN_KEY_BYTES_MAX, Window,

@@ -76,6 +76,7 @@ impl Policy {
             annotations: Annotations::default(),
             trusted: false,
             operation: None,
+            former: None,
         });
         let args = test.args.as_ref().map_or_else(|| "{}".to_owned(), ToString::to_string);
         let args = RawValue::from_string(args).expect("a value of JSON is JSON");

@@ -5,6 +5,8 @@ use serde_json::{Value, value::RawValue};
 use super::*;
 use crate::model::Annotations;
 
+mod former_names;
+
 /// Options of a server with approvers and the profile `auto`.
 pub(super) const ATTENDED: Options = Options { profile: Profile::Auto, approvals: true };
 
@@ -53,6 +55,7 @@ pub(super) fn tool(path: &str) -> ToolFacts<'_> {
         annotations: Annotations::default(),
         trusted: false,
         operation: None,
+        former: None,
     }
 }
 

@@ -151,7 +151,7 @@ impl Service {
         offloaded(move || {
             let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
             let find =
-                |path: &str| tools.iter().find(|tool| tool.path == path).map(|tool| facts(tool));
+                |path: &str| tools.iter().find(|tool| tool.is_named(path)).map(|tool| facts(tool));
             let reports = policy.run_tests(Timestamp::now(), &find);
             Ok(PolicyTestResults { results: reports.into_iter().map(Into::into).collect() })
         })
@@ -354,7 +354,7 @@ fn replay(
     let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
     let arguments = lint::ArgumentUse::of(&policy);
     let result = |call: &RecordedCall| {
-        let tool = tools.iter().find(|tool| tool.path == call.tool);
+        let tool = tools.iter().find(|tool| tool.is_named(&call.tool));
         let now = tool.and_then(|tool| decide_again(&policy, &arguments, tool, call));
         let change = match &now {
             None => "unknown",
@@ -385,7 +385,7 @@ fn decide_again(
     let args = match &call.arguments {
         Some(args) => args.clone(),
         None if call.argument_keys.is_empty() => json!({}),
-        None if !arguments.affects(&tool.path) => json!({}),
+        None if !arguments.affects(&facts(tool)) => json!({}),
         None => return None,
     };
     let args = RawValue::from_string(args.to_string()).ok()?;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     catalog::{Tool, ToolFilter, Visibility},
-    policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
+    policy::{Caller, FixedWindow, FormerPath, Listing, Policy, ToolFacts, Window},
     store::CounterWindow,
 };
 
@@ -101,5 +101,9 @@ pub fn facts(tool: &Tool) -> ToolFacts<'_> {
         annotations: tool.annotations,
         trusted: tool.trusted,
         operation: tool.operation,
+        former: tool
+            .former
+            .as_ref()
+            .map(|former| FormerPath { path: &former.path, new_from: former.new_from }),
     }
 }

@@ -5,6 +5,7 @@ mod files;
 mod github;
 mod leftovers;
 mod meaning;
+mod names;
 mod service;
 
 use airlock::catalog::{
@@ -95,7 +96,7 @@ async fn operations_are_called_as_their_description_says() {
     let (service, catalog, _folder) = zoo().await;
     let args =
         json!({"filter": {"kind": "cat"}, "tags": ["a b"], "session": "s 1", "X-Trace": "me"});
-    assert_eq!(call(&catalog, "zoo.animals.listAnimals", args).await, Ok(json!([{"id": 1}])));
+    assert_eq!(call(&catalog, "zoo.animals.list", args).await, Ok(json!([{"id": 1}])));
     let asked = service.asked().remove(0);
     assert_eq!(asked.line(), "GET /v9/animals?filter%5Bkind%5D=cat&tags=a%20b");
     assert_eq!(
@@ -114,7 +115,7 @@ async fn operations_are_called_as_their_description_says() {
     );
     let form = json!({"body": {"q": "x y", "sort": ["a", "b"]}});
     let items = json!({"items": [{"a": 1}, {"a": 2}], "truncated": false});
-    assert_eq!(call(&catalog, "zoo.search.search", form).await, Ok(items));
+    assert_eq!(call(&catalog, "zoo.search.post", form).await, Ok(items));
     let asked = service.asked().remove(0);
     assert_eq!(
         (asked.header("content-type"), asked.text().as_str()),
@@ -157,20 +158,20 @@ async fn files_go_both_ways() {
     // What was answered can be sent as it is.
     let file = call(
         &catalog,
-        "zoo.upload.upload",
+        "zoo.upload.put",
         json!({"body": {"base64": "iVBORw0KGgo=", "type": "image/png"}}),
     )
     .await
     .unwrap();
     assert_eq!(file, json!({"type": "image/png", "base64": "iVBORw0KGgo=", "bytes": 8}));
-    assert_eq!(call(&catalog, "zoo.upload.upload", json!({"body": file})).await.unwrap(), file);
+    assert_eq!(call(&catalog, "zoo.upload.put", json!({"body": file})).await.unwrap(), file);
     catalog.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_stream_is_cut_and_says_so() {
     let (_service, catalog, _folder) = zoo().await;
-    let events = call(&catalog, "zoo.watch.watch", json!({})).await.unwrap();
+    let events = call(&catalog, "zoo.watch.get", json!({})).await.unwrap();
     assert_eq!(
         (events["items"].as_array().unwrap().len(), &events["truncated"]),
         (1_000, &json!(true))
@@ -201,9 +202,9 @@ async fn a_stream_that_falls_silent_gives_what_has_come_and_says_that_there_may_
     let mut config = upstream("zoo", written(&folder, ZOO), Some(service.url("/v9/")));
     config.call_timeout = std::time::Duration::from_millis(500);
     let catalog = started(config).await;
-    let events = call(&catalog, "zoo.watch.watch", json!({})).await;
+    let events = call(&catalog, "zoo.watch.get", json!({})).await;
     assert_eq!(events, Ok(json!({"items": [{"data": {"n": 1}}, {"data": 2}], "truncated": true})));
-    let lines = call(&catalog, "zoo.search.search", json!({"body": {"q": "x"}})).await;
+    let lines = call(&catalog, "zoo.search.post", json!({"body": {"q": "x"}})).await;
     assert_eq!(lines, Ok(json!({"items": [{"a": 1}], "truncated": true})));
     catalog.shutdown().await;
 }
@@ -211,26 +212,25 @@ async fn a_stream_that_falls_silent_gives_what_has_come_and_says_that_there_may_
 #[tokio::test]
 async fn a_refusal_is_an_error_and_the_whole_response_can_be_had() {
     let (service, catalog, _folder) = zoo().await;
-    let error = call(&catalog, "zoo.animals.getAnimal", json!({"id": "gone"})).await.unwrap_err();
+    let error = call(&catalog, "zoo.animals.get", json!({"id": "gone"})).await.unwrap_err();
     assert_eq!(
         (error.code, error.status, error.retryable),
         (UpstreamErrorCode::ToolFailed, Some(404), false)
     );
     assert_eq!(
         error.message,
-        r#"`zoo.animals.getAnimal` answered 404 Not Found: {"title":"no such animal"}"#
+        r#"`zoo.animals.get` answered 404 Not Found: {"title":"no such animal"}"#
     );
-    let whole =
-        call(&catalog, "zoo.animals.listAnimals", json!({"$response": true})).await.unwrap();
+    let whole = call(&catalog, "zoo.animals.list", json!({"$response": true})).await.unwrap();
     assert_eq!((&whole["status"], &whole["body"]), (&json!(200), &json!([{"id": 1}])));
     assert_eq!(whole["headers"]["content-type"], "application/json; charset=utf-8");
     service.asked();
     for id in ["..", "../admin", ""] {
-        let error = call(&catalog, "zoo.animals.getAnimal", json!({"id": id})).await.unwrap_err();
+        let error = call(&catalog, "zoo.animals.get", json!({"id": id})).await.unwrap_err();
         assert_eq!(error.code, UpstreamErrorCode::InvalidArguments, "{error:?}");
     }
-    let error = call(&catalog, "zoo.elsewhere.elsewhere", json!({})).await.unwrap_err();
-    assert!(error.message.contains("`https://other.example`"), "{error:?}");
+    let error = call(&catalog, "zoo.elsewhere.get", json!({})).await.unwrap_err();
+    assert!(error.message.contains("`https://other.example/`"), "{error:?}");
     assert!(service.asked().is_empty(), "nothing of that was sent");
     catalog.shutdown().await;
 }
@@ -247,10 +247,10 @@ async fn a_file_that_changes_is_read_again_and_a_broken_one_is_told_and_not_used
         message().contains("its new description is not used, the one before is")
     })
     .await;
-    assert_eq!(call(&catalog, "zoo.animals.listAnimals", json!({})).await, Ok(json!([{"id": 1}])));
+    assert_eq!(call(&catalog, "zoo.animals.list", json!({})).await, Ok(json!([{"id": 1}])));
     list(&swagger);
     eventually("the new tools are there", || catalog.status()[0].tools == 4).await;
-    call(&catalog, "zoo.pets.listPets", json!({"status": ["new", "sold"], "ids": [1, 2]}))
+    call(&catalog, "zoo.pets.list", json!({"status": ["new", "sold"], "ids": [1, 2]}))
         .await
         .unwrap();
     assert_eq!(
@@ -268,7 +268,7 @@ async fn a_file_that_changes_is_read_again_and_a_broken_one_is_told_and_not_used
 #[tokio::test]
 async fn a_name_that_means_something_else_by_now_is_not_called_for_what_it_meant() {
     let (service, catalog, folder) = zoo().await;
-    let tool = catalog.resolve("zoo.animals.listAnimals", &open).await.unwrap();
+    let tool = catalog.resolve("zoo.animals.list", &open).await.unwrap();
     assert!(catalog.call(&tool, Default::default()).await.is_ok());
     written(&folder, &ZOO.replace("  /animals:", "  /animals/everything:"));
     eventually("the name means another path", || {
@@ -285,7 +285,7 @@ async fn a_name_that_means_something_else_by_now_is_not_called_for_what_it_meant
     assert_eq!(error.code, UpstreamErrorCode::Refused);
     assert!(service.asked().is_empty(), "nothing was sent");
     assert!(catalog.refresh(Some("zoo")).await.is_some());
-    call(&catalog, "zoo.animals.listAnimals", json!({})).await.unwrap();
+    call(&catalog, "zoo.animals.list", json!({})).await.unwrap();
     assert_eq!(service.asked()[0].line(), "GET /v9/animals/everything");
     catalog.shutdown().await;
 }

@@ -77,9 +77,10 @@ impl Catalog {
         }
     }
 
-    /// The tool of exactly that path, for every caller.
+    /// The tool that has exactly that path, or had it in the release before, for every caller.
     pub fn exact(&self, path: &str) -> Option<Arc<Tool>> {
-        let tool = self.registry.present().get(path).cloned();
+        let snapshot = self.registry.present();
+        let tool = snapshot.get(path).or_else(|| snapshot.former(path)).cloned();
         tool.filter(|tool| !self.registry.is_retired(&tool.upstream))
     }
 
@@ -92,14 +93,20 @@ impl Catalog {
         let first = path.split('.').next().unwrap_or_default();
         let is_configured = self.supervisors.load().contains_key(first);
         let is_own = |tool: &&Arc<Tool>| !is_configured || *tool.upstream == *first;
-        let meant = snapshot.get(path).or_else(|| {
-            let mut alike = snapshot.alike(path).filter(is_own);
-            match (alike.next(), alike.next()) {
-                (only, None) => only.or_else(|| {
-                    let mut normalized = snapshot.normalized(path).filter(is_own);
-                    normalized.next().filter(|_| normalized.next().is_none())
-                }),
-                _ => None,
+        let exact = snapshot.get(path).or_else(|| snapshot.former(path));
+        let meant = exact.or_else(|| {
+            // Several that are alike mean none, nor what is less alike.
+            match only(snapshot.alike(path).filter(is_own)) {
+                Meant::None => match only(snapshot.former_alike(path).filter(is_own)) {
+                    Meant::None => match only(snapshot.normalized(path).filter(is_own)) {
+                        Meant::One(tool) => Some(tool),
+                        _ => None,
+                    },
+                    Meant::One(tool) => Some(tool),
+                    Meant::Several => None,
+                },
+                Meant::One(tool) => Some(tool),
+                Meant::Several => None,
             }
         });
         meant
@@ -347,6 +354,21 @@ impl Catalog {
                 one `namespace` at a time"
             ),
         })
+    }
+}
+
+/// What a path may mean.
+enum Meant<'a> {
+    None,
+    One(&'a Arc<Tool>),
+    Several,
+}
+
+fn only<'a>(mut tools: impl Iterator<Item = &'a Arc<Tool>>) -> Meant<'a> {
+    match (tools.next(), tools.next()) {
+        (None, _) => Meant::None,
+        (Some(tool), None) => Meant::One(tool),
+        (Some(_), Some(_)) => Meant::Several,
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) const DEPTH_MAX: usize = 8;
 pub(super) const FIELDS_MAX: usize = 500;
 /// Inline fragments at most.
 const FRAGMENTS_MAX: usize = 100;
+/// Faults that an error tells.
+const FAULTS_MAX: usize = 5;
 /// Nesting that the parser follows: fields, fragments and values together.
 const NESTING_MAX: usize = 48;
 /// Words and signs that the parser reads.
@@ -45,8 +47,22 @@ pub(super) fn rebuilt(
     text: &str,
 ) -> Result<Vec<Selection>, SelectError> {
     let given = parsed(text)?;
-    let mut rebuild = Rebuild { schema, fields_left: FIELDS_MAX, fragments_left: FRAGMENTS_MAX };
-    rebuild.set(parent, &given, 1, "")
+    let mut rebuild = Rebuild {
+        schema,
+        fields_left: FIELDS_MAX,
+        fragments_left: FRAGMENTS_MAX,
+        faults: Vec::new(),
+        faults_more: 0,
+    };
+    let built = rebuild.set(parent, &given, 1, "");
+    if rebuild.faults.is_empty() {
+        return Ok(built);
+    }
+    let more = match rebuild.faults_more {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Err(SelectError(format!("{}{more}", rebuild.faults.join("; "))))
 }
 
 /// The one selection set that a text holds, with or without braces around it.
@@ -151,21 +167,37 @@ struct Rebuild<'a> {
     schema: &'a ServiceSchema,
     fields_left: usize,
     fragments_left: usize,
+    /// What is wrong, the first few, and how much more there is.
+    faults: Vec<String>,
+    faults_more: usize,
 }
 
 impl Rebuild<'_> {
-    /// Checks a selection set and everything in it; `at` is the path to it, empty at the top.
+    fn fault(&mut self, SelectError(fault): SelectError) {
+        if self.faults.contains(&fault) {
+            return;
+        }
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        } else {
+            self.faults_more += 1;
+        }
+    }
+
+    /// Checks a selection set and everything in it; `at` is the path to it, empty at the top. What
+    /// is wrong is noted and left out.
     fn set(
         &mut self,
         parent: &Name,
         given: &[Selection],
         depth: usize,
         at: &str,
-    ) -> Result<Vec<Selection>, SelectError> {
+    ) -> Vec<Selection> {
         if depth > DEPTH_MAX {
-            return Err(SelectError(format!(
+            self.fault(SelectError(format!(
                 "`{at}` is nested deeper than {DEPTH_MAX} levels; ask for it in a call of its own"
             )));
+            return Vec::new();
         }
         let mut out: Vec<Selection> = Vec::with_capacity(given.len());
         // What stands under each name of the answer.
@@ -173,31 +205,39 @@ impl Rebuild<'_> {
         for selection in given {
             match selection {
                 Selection::Field(field) => {
-                    let field = self.field(parent, field, depth, at)?;
+                    let field = match self.field(parent, field, depth, at) {
+                        Ok(field) => field,
+                        Err(fault) => {
+                            self.fault(fault);
+                            continue;
+                        }
+                    };
                     let key = field.alias.clone().unwrap_or_else(|| field.name.clone());
                     let same = (field.name.clone(), field.arguments.clone());
                     if *asked.entry(key.clone()).or_insert_with(|| same.clone()) != same {
                         let key = joined(at, &key);
-                        return Err(SelectError(format!(
+                        self.fault(SelectError(format!(
                             "`{key}` is asked for twice and differently; give one an alias"
                         )));
                     }
                     out.push(Selection::Field(Node::new(field)));
                 }
                 Selection::InlineFragment(fragment) => {
-                    let fragment = self.fragment(parent, fragment, depth, at)?;
-                    out.push(Selection::InlineFragment(Node::new(fragment)));
+                    match self.fragment(parent, fragment, depth, at) {
+                        Ok(fragment) => out.push(Selection::InlineFragment(Node::new(fragment))),
+                        Err(fault) => self.fault(fault),
+                    }
                 }
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.fragment_name;
-                    return Err(SelectError(format!(
+                    self.fault(SelectError(format!(
                         "`...{name}` is a named fragment, which cannot be defined here; write \
                         `... on Type {{ fields }}`"
                     )));
                 }
             }
         }
-        Ok(out)
+        out
     }
 
     fn field(
@@ -235,7 +275,7 @@ impl Rebuild<'_> {
         let selection_set = if self.schema.is_composite(named) {
             match given.selection_set.as_slice() {
                 [] => self.filled_in(named),
-                chosen => self.set(named, chosen, depth + 1, &here)?,
+                chosen => self.set(named, chosen, depth + 1, &here),
             }
         } else if given.selection_set.is_empty() {
             Vec::new()
@@ -308,7 +348,7 @@ impl Rebuild<'_> {
         })?;
         no_directives(&given.directives, "...")?;
         let Some(condition) = &given.type_condition else {
-            let selection_set = self.set(parent, &given.selection_set, depth + 1, at)?;
+            let selection_set = self.set(parent, &given.selection_set, depth + 1, at);
             return Ok(InlineFragment {
                 type_condition: None,
                 directives: ast::DirectiveList::new(),
@@ -328,7 +368,7 @@ impl Rebuild<'_> {
                 "`... on {condition}`: a `{parent}` is never a `{condition}`{hint}"
             )));
         }
-        let selection_set = self.set(condition, &given.selection_set, depth + 1, at)?;
+        let selection_set = self.set(condition, &given.selection_set, depth + 1, at);
         Ok(InlineFragment {
             type_condition: Some(condition.clone()),
             directives: ast::DirectiveList::new(),

@@ -175,6 +175,7 @@ fn tool(
         },
         fingerprint: None,
         is_relaxed: false,
+        former: None,
         operation: Some(if is_query { Operation::Query } else { Operation::Mutation }),
     })
 }

@@ -140,5 +140,6 @@ fn offered(tool: rmcp::model::Tool) -> OfferedTool {
         operation: None,
         fingerprint: None,
         is_relaxed: false,
+        former: None,
     }
 }

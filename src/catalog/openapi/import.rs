@@ -22,7 +22,7 @@ use self::{
 };
 use super::{
     document::{Document, text},
-    names::{Named, names},
+    names::{Name, Named, names},
     plan::Plan,
     read::{self, METHODS},
     schema::Schemas,
@@ -142,7 +142,8 @@ pub(super) fn import(
     let mut remarks = Remarks::default();
     let found = operations(&document, &mut remarks.operations);
     let ids: Vec<Named<'_>> = found.iter().map(named).collect();
-    let names = names(&ids);
+    let title = document.get("info").and_then(|info| info.get("title")?.as_str());
+    let names = names(&ids, title.unwrap_or_default());
     let schemas = Schemas::new(&document);
     let security = security::Security::of(&document, &setting.owned, setting.has_credential);
     let mut tools = Vec::with_capacity(found.len());
@@ -184,7 +185,7 @@ pub(super) fn import(
                     remarks.media.add(&route, &format!("the first {MEDIA_MAX} can be chosen"));
                 }
                 read.impossible.iter().for_each(|place| remarks.impossible.add(&route, place));
-                plans.insert(name, Arc::new(read.plan));
+                plans.insert(name.present, Arc::new(read.plan));
                 tools.push(read.tool);
             }
             Err(why) => left_out.add(&route(found), &why),
@@ -198,17 +199,25 @@ pub(super) fn import(
 /// The operations that the owner's filter keeps, at most as many as are taken, with their names.
 fn chosen<'f, 'd>(
     found: &'f [Found<'d>],
-    names: Vec<String>,
+    names: Vec<Name>,
     setting: &Setting,
     remarks: &mut Remarks,
-) -> Vec<(&'f Found<'d>, String)> {
-    let mut chosen: Vec<(&Found<'_>, String)> = found.iter().zip(names).collect();
+) -> Vec<(&'f Found<'d>, Name)> {
+    let mut chosen: Vec<(&Found<'_>, Name)> = found.iter().zip(names).collect();
     chosen.retain(|(found, name)| {
-        let is_among = |patterns: &[OperationPattern]| {
-            patterns.iter().any(|pattern| pattern.matches(found.method, found.path, name))
+        let matches = |pattern: &OperationPattern, name: &str| {
+            pattern.matches(found.method, found.path, name)
         };
-        let keeps =
-            (setting.only.is_empty() || is_among(&setting.only)) && !is_among(&setting.except);
+        let former = |pattern: &OperationPattern| {
+            name.former.as_ref().is_some_and(|former| matches(pattern, &former.name))
+        };
+        let is_kept = setting.only.is_empty()
+            || setting.only.iter().any(|pattern| {
+                former(pattern)
+                    || matches(pattern, &name.present) && name.is_meant_by(pattern.literal_name())
+            });
+        let is_left_out = |pattern| matches(pattern, &name.present) || former(pattern);
+        let keeps = is_kept && !setting.except.iter().any(is_left_out);
         remarks.filtered += usize::from(!keeps);
         keeps
     });

@@ -1,281 +1,158 @@
 //! Names of tools: `group.operation` in camel case, from the names of the document's operations.
 //!
-//! The same document gives the same names in whatever order it lists its operations; where several
-//! want one name all of them get a longer one, so that none depends on which came first.
+//! No name says its group twice, and none ends in a digest while a word is left that tells it
+//! apart. The same document gives the same names in whatever order it lists its operations; where
+//! several want one name, none gets it because it came first.
 
-use std::collections::{BTreeMap, HashSet};
+mod former;
+mod named;
+mod own;
+mod ways;
+mod words;
 
-use crate::base::{digest::sha256, text::cut};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Longest group, in characters.
-const GROUP_CHARS_MAX: usize = 40;
-/// Longest name of an operation within its group, in characters; together they stay well below what
-/// a path may have.
-const OPERATION_CHARS_MAX: usize = 64;
-/// Longest version that tells names apart, in characters.
-const VERSION_CHARS_MAX: usize = 12;
-/// Names that code cannot reach behind a dot, see `runtime-js/tools.ts`.
-const ABSENT: [&str; 8] =
-    ["then", "catch", "finally", "toJSON", "constructor", "prototype", "valueOf", "toString"];
-/// First segments of a path that say nothing of what is behind it.
-const SILENT_SEGMENTS: [&str; 3] = ["api", "apis", "rest"];
+pub(super) use self::{named::Named, words::words};
+use self::{
+    own::{Api, Own},
+    ways::{WAYS, Way},
+};
+use crate::{
+    base::{digest::sha256, text::cut},
+    model::FormerName,
+};
 
-/// Parts of an operation's name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Named<'a> {
-    /// `get`, in lower case.
-    pub(super) method: &'a str,
-    /// `/pets/{petId}`.
-    pub(super) path: &'a str,
-    pub(super) operation_id: Option<&'a str>,
-    /// The first tag.
-    pub(super) tag: Option<&'a str>,
+/// The name of an operation's tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) present: String,
+    /// The name that the release before gave it, if that was another.
+    pub(super) former: Option<FormerName>,
 }
 
-/// A name for each operation, in their order; no two are alike.
-pub(super) fn names(operations: &[Named<'_>]) -> Vec<String> {
-    let plain: Vec<(String, String)> =
-        operations.iter().map(|named| (group(named), operation(named))).collect();
-    let mut names: Vec<String> =
-        plain.iter().map(|(group, operation)| format!("{group}.{operation}")).collect();
-    // Each way of telling them apart makes longer names, which may in turn be taken.
-    let namings: [fn(&Named<'_>, &str) -> String; 3] = [
-        |named, operation| joined(operation, &version(named.path).unwrap_or_default()),
-        |named, operation| joined(operation, named.method),
-        |named, _| {
-            segment(&[words(named.method), path_words(named.path)].concat(), OPERATION_CHARS_MAX)
-        },
-    ];
-    for naming in namings {
-        for same in alike(&names) {
+impl Name {
+    /// Returns true if a pattern that begins with this text cannot have been written for the names
+    /// of the release before. `None` is a pattern of paths, which means what it meant.
+    pub(super) fn is_meant_by(&self, literal: Option<&str>) -> bool {
+        let (Some(former), Some(literal)) = (&self.former, literal) else { return true };
+        let place = prefixes(&self.present).nth(former.new_from.saturating_sub(1));
+        place.is_some_and(|place| {
+            literal.strip_prefix(place).is_some_and(|rest| {
+                rest.starts_with('.') || rest.is_empty() && literal == self.present
+            })
+        })
+    }
+}
+
+/// A name for each operation, in their order; no two are alike, and none is one that another
+/// operation had before.
+pub(super) fn names(operations: &[Named<'_>], title: &str) -> Vec<Name> {
+    let former = former::names(operations);
+    let present = Naming::new(operations, title, &former).names();
+    let places: HashSet<&str> = former.iter().flat_map(|name| prefixes(name)).collect();
+    let with_former = |(present, former): (String, &String)| {
+        let new_from = 1 + prefixes(&present).take_while(|place| places.contains(place)).count();
+        let former = (*former != present).then(|| FormerName { name: former.clone(), new_from });
+        Name { present, former }
+    };
+    present.into_iter().zip(&former).map(with_former).collect()
+}
+
+/// `a`, `a.b` and `a.b.c` of `a.b.c`.
+fn prefixes(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('.').map(|(at, _)| &name[..at]).chain(std::iter::once(name))
+}
+
+/// Finds names for all operations of a document.
+struct Naming<'a> {
+    operations: &'a [Named<'a>],
+    own: Vec<Own>,
+    /// Operations by the name that they had before.
+    reserved: HashMap<&'a str, usize>,
+    names: Vec<String>,
+}
+
+impl<'a> Naming<'a> {
+    fn new(operations: &'a [Named<'a>], title: &str, former: &'a [String]) -> Self {
+        let api = Api::of(operations, title);
+        let own: Vec<Own> = operations.iter().map(|named| Own::of(named, &api)).collect();
+        let names =
+            own.iter().map(|own| format!("{}.{}", own.group(), own.operation(&[]))).collect();
+        let reserved = former.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+        Self { operations, own, reserved, names }
+    }
+
+    fn names(mut self) -> Vec<String> {
+        // Each way makes longer names, which may in turn be taken.
+        for way in WAYS {
+            self.lengthen(way);
+        }
+        for same in self.contested() {
+            for at in same {
+                self.names[at] = format!("{}_{}", self.names[at], digest(&self.operations[at]));
+            }
+        }
+        // Only a name that was made to look like a digest can still be taken.
+        for same in self.contested() {
+            for (nth, at) in same.into_iter().enumerate() {
+                if nth > 0 || self.is_reserved(&self.names[at], at) {
+                    self.names[at] = format!("{}_{nth}_{at}", self.names[at]);
+                }
+            }
+        }
+        self.names
+    }
+
+    /// Adds words to the names that several want, where the words tell them apart.
+    fn lengthen(&mut self, way: Way) {
+        let mut taken: HashSet<String> = self.names.iter().cloned().collect();
+        for same in self.contested() {
+            let each = same.iter().map(|at| (&self.operations[*at], &self.own[*at]));
+            let more = way.words(&each.collect::<Vec<_>>());
             let longer: Vec<String> =
-                same.iter().map(|at| naming(&operations[*at], &plain[*at].1)).collect();
-            if longer.iter().collect::<HashSet<_>>().len() < same.len() {
+                same.iter().zip(&more).map(|(at, more)| self.longer(*at, more)).collect();
+            let distinct: HashSet<&String> = longer.iter().collect();
+            let is_free = |(name, at): (&String, &usize)| {
+                let is_own = self.names[*at] == *name;
+                (is_own || !taken.contains(name)) && !self.is_reserved(name, *at)
+            };
+            if distinct.len() < same.len() || !longer.iter().zip(&same).all(is_free) {
                 continue;
             }
-            for (at, operation) in same.into_iter().zip(longer) {
-                names[at] = format!("{}.{operation}", plain[at].0);
+            for (at, name) in same.into_iter().zip(longer) {
+                taken.insert(name.clone());
+                self.names[at] = name;
             }
         }
     }
-    for same in alike(&names) {
-        for at in same {
-            let (group, operation) = &plain[at];
-            names[at] = format!("{group}.{operation}_{}", digest(&operations[at]));
-        }
-    }
-    // Only a name that was made to look like a digest can still be taken.
-    for same in alike(&names) {
-        for (nth, at) in same.into_iter().enumerate().skip(1) {
-            names[at] = format!("{}_{nth}_{at}", names[at]);
-        }
-    }
-    names
-}
 
-/// Positions that have the same name, for each name that several have; by name, and sorted by what
-/// they name.
-fn alike(names: &[String]) -> Vec<Vec<usize>> {
-    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, name) in names.iter().enumerate() {
-        by_name.entry(name).or_default().push(at);
+    fn longer(&self, at: usize, more: &[String]) -> String {
+        format!("{}.{}", self.own[at].group(), self.own[at].operation(more))
     }
-    by_name.into_values().filter(|same| same.len() > 1).collect()
+
+    fn is_reserved(&self, name: &str, at: usize) -> bool {
+        self.reserved.get(name).is_some_and(|owner| *owner != at)
+    }
+
+    /// Operations that want the same name, or one that another operation had, by name.
+    fn contested(&self) -> Vec<Vec<usize>> {
+        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, name) in self.names.iter().enumerate() {
+            by_name.entry(name).or_default().push(at);
+        }
+        let is_contested =
+            |name: &str, same: &[usize]| same.len() > 1 || self.is_reserved(name, same[0]);
+        by_name
+            .into_iter()
+            .filter(|(name, same)| is_contested(name, same))
+            .map(|(_, same)| same)
+            .collect()
+    }
 }
 
 /// Eight digits that tell an operation from any other of the description.
 fn digest(named: &Named<'_>) -> String {
     cut(&sha256(format!("{} {}", named.method, named.path)), 8).to_owned()
-}
-
-fn group(named: &Named<'_>) -> String {
-    segment(&group_words(named), GROUP_CHARS_MAX)
-}
-
-fn group_words(named: &Named<'_>) -> Vec<String> {
-    let from_path = || {
-        telling_segments(named.path).into_iter().find(|segment| !is_variable(segment)).map(words)
-    };
-    let telling = tag_words(named).or_else(from_path).filter(|words| !words.is_empty());
-    telling.unwrap_or_else(|| vec!["root".to_owned()])
-}
-
-fn tag_words(named: &Named<'_>) -> Option<Vec<String>> {
-    named.tag.map(words).filter(|words| !words.is_empty())
-}
-
-fn operation(named: &Named<'_>) -> String {
-    let group = group_words(named);
-    let from_id = named.operation_id.map(|id| {
-        let id = without_route(id, named);
-        // Where the id has a group of its own, that is the group or another one, not half of it.
-        let own = id.split_once(['/', ':', '.']).map(|(own, _)| without_version(words(own)).len());
-        let all = without_version(words(id));
-        if own.is_none_or(|own| own == group.len()) { without_group(all, &group) } else { all }
-    });
-    let from_route = || {
-        let mut rest = path_words(named.path);
-        if rest.starts_with(&group) {
-            // The group says it already.
-            rest.drain(..group.len());
-        }
-        [words(named.method), rest].concat()
-    };
-    segment(
-        &from_id.filter(|words| !words.is_empty()).unwrap_or_else(from_route),
-        OPERATION_CHARS_MAX,
-    )
-}
-
-/// Some frameworks write `name_path_method`, others `PetsController_name`; what only says again
-/// where it is is taken off.
-fn without_route<'a>(id: &'a str, named: &Named<'_>) -> &'a str {
-    let route: String =
-        named.path.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    let id = id
-        .strip_suffix(&format!("{route}_{}", named.method))
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(id);
-    id.split_once("Controller_").map(|(_, rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(id)
-}
-
-/// The words without a leading version and an `api` before it.
-fn without_version(words: Vec<String>) -> Vec<String> {
-    let silent = words
-        .iter()
-        .take_while(|word| is_version(word) || SILENT_SEGMENTS.contains(&word.as_str()))
-        .count();
-    let has_version = words[..silent].iter().any(|word| is_version(word));
-    if has_version && silent < words.len() { words[silent..].to_vec() } else { words }
-}
-
-/// The words without those of the group at their beginning, be it one or many; all of them where
-/// nothing else is left.
-fn without_group(words: Vec<String>, group: &[String]) -> Vec<String> {
-    let singular = |word: &str| word.strip_suffix('s').unwrap_or(word).to_owned();
-    let begins = !group.is_empty()
-        && words.len() > group.len()
-        && words.iter().zip(group).all(|(word, of_group)| singular(word) == singular(of_group));
-    if begins { words[group.len()..].to_vec() } else { words }
-}
-
-/// `v2`, `v1beta1`, or a year with a month.
-fn is_version(word: &str) -> bool {
-    let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
-    word.strip_prefix('v').is_some_and(digits)
-        || (word.len() >= 6 && word.chars().all(|c| c.is_ascii_digit()))
-}
-
-fn is_variable(segment: &str) -> bool {
-    segment.starts_with('{')
-}
-
-fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['?', '#'])
-        .next()
-        .unwrap_or_default()
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-}
-
-/// Segments without leading `api` and versions, as long as others remain.
-fn telling_segments(path: &str) -> Vec<&str> {
-    let all: Vec<&str> = segments(path).collect();
-    let is_silent = |segment: &&&str| {
-        let lower = segment.to_lowercase();
-        SILENT_SEGMENTS.contains(&lower.as_str()) || is_version(&lower)
-    };
-    let silent = all.iter().take_while(is_silent).count();
-    if all[silent..].iter().any(|segment| !is_variable(segment)) {
-        all[silent..].to_vec()
-    } else {
-        all
-    }
-}
-
-/// `/pets/{petId}/toys/{toyId}` as `pets toys by toy id`.
-fn path_words(path: &str) -> Vec<String> {
-    let telling = telling_segments(path);
-    let mut out: Vec<String> = telling
-        .iter()
-        .filter(|segment| !is_variable(segment))
-        .flat_map(|segment| words(segment))
-        .collect();
-    if let Some(last) = telling.last().filter(|segment| is_variable(segment)) {
-        out.push("by".to_owned());
-        out.extend(words(last));
-    }
-    out
-}
-
-fn version(path: &str) -> Option<String> {
-    let version = segments(path).map(str::to_lowercase).find(|segment| is_version(segment))?;
-    Some(segment(&words(&version), VERSION_CHARS_MAX)).filter(|version| !version.starts_with('_'))
-}
-
-/// Words in lower case: split where something else than letters and digits stands, and at humps.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    let mut word = String::new();
-    let mut previous: Option<char> = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next_is_lower = chars.peek().is_some_and(|next| next.is_lowercase());
-        let hump = c.is_uppercase()
-            && previous.is_some_and(|previous| {
-                previous.is_lowercase()
-                    || previous.is_numeric()
-                    || (previous.is_uppercase() && next_is_lower)
-            });
-        if (hump || !c.is_alphanumeric()) && !word.is_empty() {
-            out.push(std::mem::take(&mut word));
-        }
-        if c.is_alphanumeric() {
-            // The other case of some letters has an accent of its own, which is no letter.
-            word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
-        }
-        previous = Some(c);
-    }
-    if !word.is_empty() {
-        out.push(word);
-    }
-    out
-}
-
-fn joined(head: &str, word: &str) -> String {
-    if head.is_empty() {
-        return word.to_owned();
-    }
-    let mut chars = word.chars();
-    let first: String = chars
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .filter(|c| c.is_alphanumeric())
-        .collect();
-    format!("{head}{first}{}", chars.as_str())
-}
-
-/// The words as one segment of a path that code can write behind a dot.
-fn segment(words: &[String], chars_max: usize) -> String {
-    let mut out = String::new();
-    for word in words {
-        let longer = joined(&out, word);
-        if longer.chars().count() > chars_max {
-            if out.is_empty() {
-                out = word.chars().take(chars_max).collect();
-            }
-            break;
-        }
-        out = longer;
-    }
-    if ABSENT.contains(&out.as_str()) {
-        out.push('_');
-    }
-    if out.starts_with(|c: char| c.is_numeric()) {
-        out.insert(0, '_');
-    }
-    out
 }
 
 #[cfg(test)]

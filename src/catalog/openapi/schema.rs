@@ -171,6 +171,8 @@ pub(super) struct Builder<'s, 'd> {
     kept: Vec<(&'d str, String, usize)>,
     names: HashMap<&'d str, usize>,
     taken: HashMap<String, usize>,
+    /// True if something was left out for its depth or its many references.
+    pub(super) is_cut: bool,
     /// The first references that were met, with the number of those before them.
     met: Vec<(&'d str, usize)>,
 }
@@ -186,6 +188,7 @@ impl<'s, 'd> Builder<'s, 'd> {
             kept: Vec::new(),
             names,
             taken,
+            is_cut: false,
             met: Vec::new(),
         }
     }
@@ -264,7 +267,10 @@ impl<'s, 'd> Builder<'s, 'd> {
         let map = match schema {
             Value::Bool(_) => return Ok(schema.clone()),
             Value::Object(map) if depth <= DEPTH_MAX => map,
-            _ => return Ok(Value::Object(Map::new())),
+            _ => {
+                self.is_cut = true;
+                return Ok(Value::Object(Map::new()));
+            }
         };
         match map.get("$ref") {
             Some(Value::String(reference)) => self.reference(reference, schema, depth, references),
@@ -284,6 +290,7 @@ impl<'s, 'd> Builder<'s, 'd> {
             return Ok(Value::Object(Map::new()));
         }
         if references >= self.detail.references {
+            self.is_cut = true;
             return Ok(Value::Object(Map::new()));
         }
         if self.schemas.weight(reference, 0) <= INLINE_NODES_MAX {

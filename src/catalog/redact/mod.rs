@@ -13,7 +13,7 @@ use serde_json::{Value, value::RawValue};
 
 use self::forms::escaped;
 use super::{search::tokenize, tool::OfferedTool};
-use crate::model::{JsonObject, RawJson};
+use crate::model::{FormerName, JsonObject, RawJson};
 
 /// Shorter values are not looked for: they are no secrets and would blank out ordinary words.
 const SECRET_BYTES_MIN: usize = 6;
@@ -170,6 +170,7 @@ impl Secrets {
             operation: offered.operation,
             fingerprint: offered.fingerprint,
             is_relaxed: offered.is_relaxed,
+            former: offered.former.map(|former| FormerName { name: text(former.name), ..former }),
         }
     }
 

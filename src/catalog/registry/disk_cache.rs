@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::digest::sha256,
     catalog::tool::{ArgumentWords, CachedTool, Tool},
-    model::{Annotations, Operation, RawJson, Schema},
+    model::{Annotations, FormerName, Operation, RawJson, Schema},
 };
 
 /// First word of a file, with the version of its form.
-const MAGIC: &str = "airlock-tools/3";
+const MAGIC: &str = "airlock-tools/4";
 /// Largest file, in bytes: the largest list that an upstream may give, and what is around it.
 const FILE_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// File extension of cached lists.
@@ -92,6 +92,8 @@ struct WrittenTool<'a> {
     operation: Option<Operation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former: Option<FormerName>,
     hash: &'a str,
 }
 
@@ -119,6 +121,8 @@ struct ReadTool {
     operation: Option<Operation>,
     #[serde(default)]
     fingerprint: Option<String>,
+    #[serde(default)]
+    former: Option<FormerName>,
     hash: String,
 }
 
@@ -155,6 +159,7 @@ impl ToolCache {
                 annotations,
                 operation,
                 fingerprint,
+                former,
                 hash: schema_hash,
             } = tool;
             // Not parsed now: that they are objects is what everything else builds on.
@@ -166,7 +171,7 @@ impl ToolCache {
             #[rustfmt::skip]
             let kept = CachedTool {
                 name, title, description, input_schema, output_schema, annotations, operation,
-                fingerprint, arguments, schema_hash
+                fingerprint, former, arguments, schema_hash
             };
             Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
@@ -190,6 +195,7 @@ impl ToolCache {
             annotations: &tool.annotations,
             operation: tool.operation,
             fingerprint: tool.fingerprint.as_deref(),
+            former: tool.former_name(),
             hash: &tool.schema_hash,
         });
         let body = serde_json::to_vec(&Writing { upstream, origin, tools: tools.collect() })

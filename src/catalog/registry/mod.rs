@@ -36,6 +36,9 @@ pub(super) struct Snapshot {
     letters: Vec<Letters>,
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
+    /// Positions by the path that tools had in the release before, as it was and folded.
+    by_former: HashMap<String, usize>,
+    by_former_fold: HashMap<String, Vec<usize>>,
     /// Positions by healed path, for more healing.
     by_normalized: HashMap<String, Vec<usize>>,
     index: SearchIndex,
@@ -56,6 +59,13 @@ impl Snapshot {
             by_fold.entry(fold.clone()).or_default().push(at);
             by_normalized.entry(path::normalized(fold)).or_default().push(at);
         }
+        let mut by_former = HashMap::new();
+        let mut by_former_fold: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, tool) in tools.iter().enumerate() {
+            let Some(former) = &tool.former else { continue };
+            by_former.insert(former.path.clone(), at);
+            by_former_fold.entry(suggest::fold(&former.path)).or_default().push(at);
+        }
         let letters = folds.iter().map(|folded| Letters::of(folded)).collect();
         Ok(Self {
             tools,
@@ -63,6 +73,8 @@ impl Snapshot {
             folds,
             letters,
             by_fold,
+            by_former,
+            by_former_fold,
             by_normalized,
             index,
             visibilities: VisibilityCache::default(),
@@ -77,6 +89,17 @@ impl Snapshot {
     /// The tool of exactly that path.
     pub(super) fn get(&self, path: &str) -> Option<&Arc<Tool>> {
         self.by_path.get(path).map(|at| &self.tools[*at])
+    }
+
+    /// The tool that had exactly that path in the release before.
+    pub(super) fn former(&self, path: &str) -> Option<&Arc<Tool>> {
+        self.by_former.get(path).map(|at| &self.tools[*at])
+    }
+
+    /// Tools that had paths in the release before that differ from it in case, `_` and `-` only.
+    pub(super) fn former_alike(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        let found = self.by_former_fold.get(&suggest::fold(path));
+        found.into_iter().flatten().map(|at| &self.tools[*at])
     }
 
     /// Tools whose paths differ from it in case, `_` and `-` only.
@@ -120,10 +143,16 @@ impl Snapshot {
         self.folds.iter().enumerate().any(|(at, folded)| visibility.is_seen(at) && is_such(folded))
     }
 
-    /// Paths most like a wrong one, the most similar first, of those that are seen.
+    /// Paths most like a wrong one, the most similar first, of those that are seen. Where only the
+    /// last segment is wrong, those of the same group come first.
     pub(super) fn nearest(&self, path: &str, visibility: &VisibilityMap) -> Vec<String> {
-        let nearest =
-            nearest::nearest(path, &self.folds, &self.letters, |at| visibility.is_seen(at));
+        let is_seen = |at: usize| visibility.is_seen(at);
+        let mut nearest = nearest::siblings(path, &self.folds, is_seen);
+        for at in nearest::nearest(path, &self.folds, &self.letters, is_seen) {
+            if nearest.len() < nearest::NEAREST_MAX && !nearest.contains(&at) {
+                nearest.push(at);
+            }
+        }
         nearest.into_iter().map(|at| self.tools[at].path.clone()).collect()
     }
 
@@ -280,6 +309,7 @@ fn is_same(known: &[Arc<Tool>], offered: &[Arc<Tool>]) -> bool {
             tool.annotations,
             tool.operation,
             tool.trusted,
+            tool.former.clone(),
         )
     };
     let same = |(a, b): (&Arc<Tool>, &Arc<Tool>)| known_of(a) == known_of(b);

@@ -6,6 +6,7 @@
 //! required, a field with a default is required, two limits exclude each other. What is changed
 //! here is the schema that types, examples and checks are made of; it only ever admits more.
 
+mod denied;
 mod empty;
 mod group;
 mod marks;
@@ -17,8 +18,11 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use self::group::Group;
 pub(in crate::catalog) use self::marks::{ABSENT, OPTIONAL};
+use self::{
+    group::Group,
+    marks::{DEPTH_MAX, unmarked},
+};
 use super::reference::pointed;
 use crate::base::json::encoded_bytes;
 
@@ -28,14 +32,16 @@ const VARIANTS_MAX: usize = 64;
 /// may have.
 const VARIANTS_BYTES_MAX: usize = 64 * 1024;
 const VARIED_BYTES_MAX: usize = 128 * 1024;
-/// Deepest nesting that is read; what is deeper stays as it is.
-const DEPTH_MAX: usize = 120;
-
 /// Lets the schema of arguments admit what its service means. Returns the places of arguments that
 /// no value fits, such as `body.count`: from now on anything fits there, and the service judges.
 pub(in crate::catalog) fn relax(schema: &mut Value) -> Vec<String> {
+    let original = denied::has_denied(schema, 0).then(|| schema.clone());
     if may_differ(schema, 0) {
         *schema = rewritten(schema, true);
+    }
+    if let Some(original) = original {
+        let is_large = encoded_bytes(&original) > VARIED_BYTES_MAX;
+        denied::settle(schema, &original, is_large);
     }
     empty::filled(schema)
 }
@@ -264,51 +270,52 @@ impl<'a> Rewriter<'a> {
     }
 }
 
-/// The schema without marked properties, and otherwise to the letter.
-fn unmarked(schema: &Value, depth: usize) -> Value {
-    match schema {
-        _ if depth > DEPTH_MAX => schema.clone(),
-        Value::Array(items) => items.iter().map(|item| unmarked(item, depth + 1)).collect(),
-        Value::Object(map) => map
-            .iter()
-            .filter(|(key, value)| {
-                !matches!(key.as_str(), ABSENT | OPTIONAL) && value.get(ABSENT).is_none()
-            })
-            .map(|(key, value)| (key.clone(), unmarked(value, depth + 1)))
-            .collect(),
-        plain => plain.clone(),
-    }
-}
-
 /// The schema with `anyOf` for every `oneOf`: a value that fits two forms is taken by services that
 /// look for one that fits, and the others judge it themselves.
 pub(in crate::catalog) fn any_of_for_one_of(schema: &Value) -> Value {
-    // A reference that leads through a `oneOf` would lead nowhere.
-    if refers_through_one_of(schema, 0) {
-        return schema.clone();
-    }
-    any_of(schema, 0)
+    any_of(schema, refers_through_one_of(schema, 0), 0)
 }
 
-fn any_of(schema: &Value, depth: usize) -> Value {
+/// Where forms are kept that references lead through.
+const FORMS: &str = "$forms";
+
+fn any_of(schema: &Value, keeps_forms: bool, depth: usize) -> Value {
     match schema {
         _ if depth > DEPTH_MAX => schema.clone(),
-        Value::Array(items) => items.iter().map(|item| any_of(item, depth + 1)).collect(),
+        Value::Array(items) => {
+            items.iter().map(|item| any_of(item, keeps_forms, depth + 1)).collect()
+        }
         Value::Object(map) => {
             let has_forms = map.get("oneOf").is_some_and(Value::is_array);
             let mut out: Map<String, Value> = Map::with_capacity(map.len());
             for (key, value) in map {
-                match key.as_str() {
-                    "oneOf" if has_forms => {}
+                match (key.as_str(), value) {
+                    ("oneOf", _) if has_forms => {}
                     // Values and what must not fit stay as they are.
-                    "const" | "enum" | "default" | "examples" | "not" | "if" => {
+                    ("const" | "enum" | "default" | "examples" | "not" | "if", _)
+                    | (denied::AS_WRITTEN, _) => {
                         out.insert(key.clone(), value.clone());
                     }
-                    _ => drop(out.insert(key.clone(), any_of(value, depth + 1))),
+                    ("$ref", Value::String(reference)) if keeps_forms => {
+                        let reference = reference.replace("/oneOf/", &format!("/{FORMS}/"));
+                        out.insert(key.clone(), reference.into());
+                    }
+                    // These are names, whatever they are.
+                    ("properties" | "patternProperties" | "$defs" | "definitions", fields) => {
+                        let fields = fields.as_object().into_iter().flatten();
+                        let fields = fields.map(|(name, field)| {
+                            (name.clone(), any_of(field, keeps_forms, depth + 2))
+                        });
+                        out.insert(key.clone(), Value::Object(fields.collect()));
+                    }
+                    _ => drop(out.insert(key.clone(), any_of(value, keeps_forms, depth + 1))),
                 }
             }
             if let Some(forms) = map.get("oneOf").filter(|_| has_forms) {
-                let forms = any_of(forms, depth + 1);
+                let forms = any_of(forms, keeps_forms, depth + 1);
+                if keeps_forms {
+                    out.insert(FORMS.to_owned(), forms.clone());
+                }
                 if !out.contains_key("anyOf") {
                     out.insert("anyOf".to_owned(), forms);
                 } else if let Value::Array(parts) =

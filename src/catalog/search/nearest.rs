@@ -5,15 +5,19 @@
 use crate::base::suggest::{fold, similarity};
 
 /// Names that are suggested at most.
-const NEAREST_MAX: usize = 3;
+pub(in crate::catalog) const NEAREST_MAX: usize = 3;
 /// Similarity below which a name is no suggestion, 0 to 1.
 const NEAREST_MIN: f64 = 0.55;
 /// Distance in similarity from the most similar name up to which others are suggested too, 0 to 1.
 const NEAREST_SPAN: f64 = 0.06;
+/// Similarity of last segments from which one is a slip for the other, 0 to 1.
+const SLIP_MIN: f64 = 0.9;
 /// Score factor of a matching last segment in another path.
 const LEAF_FACTOR: f64 = 0.95;
 /// Paths that are compared letter by letter; some microseconds each.
 pub(in crate::catalog) const COMPARED_MAX: usize = 256;
+/// Paths of one group that are compared.
+const SIBLINGS_MAX: usize = 2_000;
 /// Largest bonus for common first letters, and how many of them count, as in Jaro-Winkler.
 const HEAD_BONUS: f64 = 0.1;
 const HEAD_LETTERS: usize = 4;
@@ -130,6 +134,36 @@ pub(in crate::catalog) fn nearest(
         .take(NEAREST_MAX)
         .map(|(_, at)| at)
         .collect()
+}
+
+/// Positions of the folded paths in the group that a wrong path names rightly, those with the most
+/// similar last segments first. None where the group is a whole upstream.
+pub(in crate::catalog) fn siblings(
+    path: &str,
+    folds: &[String],
+    is_seen: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let wrong = fold(path);
+    let Some((group, last)) = wrong.rsplit_once('.').filter(|(group, _)| group.contains('.'))
+    else {
+        return Vec::new();
+    };
+    let within = |folded: &str| {
+        folded.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')).map(ToOwned::to_owned)
+    };
+    let mut found: Vec<(f64, usize)> = folds
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| is_seen(*at))
+        .filter_map(|(at, folded)| Some((similarity(last, &within(folded)?), at)))
+        .take(SIBLINGS_MAX)
+        .collect();
+    found.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let best = found.first().map_or(0.0, |(score, _)| *score);
+    // A slip means one of them, anything else whatever there is.
+    let least = if best >= SLIP_MIN { best - NEAREST_SPAN } else { 0.0 };
+    let near = found.into_iter().take_while(|(score, _)| *score >= least);
+    near.take(NEAREST_MAX).map(|(_, at)| at).collect()
 }
 
 /// The names most like a wrong one, the most similar first, of a few.

@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::omitted_fields::OmittedFields;
-use super::schema::{checker::Checker, inferred::InferredSchema, lenient};
+use super::{
+    path,
+    schema::{checker::Checker, inferred::InferredSchema, lenient},
+};
 use crate::{
-    base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
-    model::{Annotations, HostFunction, JsonObject, Operation, Schema},
+    base::{digest::sha256_of_json, json::unwrap_descriptions, suggest::fold, text::cut},
+    model::{Annotations, FormerName, HostFunction, JsonObject, Operation, Schema},
 };
 
 /// Upstream of host functions in search results.
@@ -57,6 +60,8 @@ pub(super) struct OfferedTool {
     pub fingerprint: Option<String>,
     /// True if its upstream has read the schema of the arguments as the service means it.
     pub is_relaxed: bool,
+    /// Its name in the release before, if that was another.
+    pub former: Option<FormerName>,
 }
 
 /// A tool as it comes back from where it was kept: everything that was worked out when it was
@@ -71,6 +76,7 @@ pub(super) struct CachedTool {
     pub annotations: Annotations,
     pub operation: Option<Operation>,
     pub fingerprint: Option<String>,
+    pub former: Option<FormerName>,
     pub arguments: ArgumentWords,
     pub schema_hash: String,
 }
@@ -142,6 +148,15 @@ pub(super) enum Unfit {
     Deep(String),
 }
 
+/// Path that a tool had in the release before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerToolPath {
+    /// The path.
+    pub path: String,
+    /// So many leading segments of the present path no path of the release before begins with.
+    pub new_from: usize,
+}
+
 /// A tool in the catalog.
 #[derive(Debug)]
 pub struct Tool {
@@ -151,6 +166,9 @@ pub struct Tool {
     pub upstream: Arc<str>,
     /// Its name at the upstream.
     pub name: String,
+    /// Its path in the release before, if that was another. A call of it leads here, and policies
+    /// that were written for it hold.
+    pub former: Option<FormerToolPath>,
     /// For people.
     pub title: Option<String>,
     /// Description of its purpose, at most 8 KiB.
@@ -216,6 +234,7 @@ impl Tool {
             annotations: offered.annotations,
             operation: offered.operation,
             fingerprint: offered.fingerprint,
+            former: offered.former,
             arguments,
             schema_hash,
         };
@@ -237,6 +256,11 @@ impl Tool {
         }
         Ok(Self {
             path: format!("{upstream}.{}", cached.name),
+            former: cached.former.map(|former| FormerToolPath {
+                path: format!("{upstream}.{}", former.name),
+                // The upstream stands before the name.
+                new_from: former.new_from.saturating_add(1),
+            }),
             upstream: upstream.clone(),
             title: cached.title.map(|title| cut(&title, 200).to_owned()),
             description: cut(&cached.description, DESCRIPTION_BYTES_MAX).to_owned(),
@@ -268,6 +292,7 @@ impl Tool {
             path: function.path.to_owned(),
             upstream: Arc::from(HOST),
             name: function.path.to_owned(),
+            former: None,
             title: None,
             description: function.description.to_owned(),
             schema_bytes: 0,
@@ -292,6 +317,30 @@ impl Tool {
     /// server's own tools. It is found where resources or prompts are asked for.
     pub(super) fn is_lookup(&self) -> bool {
         self.operation == Some(Operation::Read)
+    }
+
+    /// Returns true if that is its path, or the one that it had in the release before.
+    pub fn is_named(&self, path: &str) -> bool {
+        self.path == path || self.former.as_ref().is_some_and(|former| former.path == path)
+    }
+
+    /// The notice for a caller who gave the path that the tool had in the release before.
+    pub fn renamed_from(&self, given: &str) -> Option<String> {
+        let former = self.former.as_ref()?;
+        let given = fold(&path::plain(given));
+        (given == fold(&former.path) && given != fold(&self.path)).then(|| {
+            format!(
+                "`{}` is now `{}`; the former name leads there until the next release",
+                former.path, self.path
+            )
+        })
+    }
+
+    /// Its name in the release before, as it is kept.
+    pub(super) fn former_name(&self) -> Option<FormerName> {
+        let former = self.former.as_ref()?;
+        let name = former.path.strip_prefix(&*self.upstream)?.strip_prefix('.')?.to_owned();
+        Some(FormerName { name, new_from: former.new_from.saturating_sub(1) })
     }
 
     /// The schema of the result as it is at present: without the fields that are left out.

@@ -49,7 +49,14 @@ pub(super) fn classify(
     tool: &ToolFacts<'_>,
     preset: Option<&'static Preset>,
 ) -> (Class, ClassSource) {
-    let (mut class, source) = classify_trusted(tool, preset);
+    let (mut class, mut source) = classify_named(tool, tool.name, preset);
+    // A new name makes no tool more harmless.
+    if let Some(former) = tool.former_name() {
+        let (former_class, former_source) = classify_named(tool, former, preset);
+        if former_class > class {
+            (class, source) = (former_class, former_source);
+        }
+    }
     if !tool.trusted {
         if tool.annotations.read_only == Some(false) {
             class = class.max(Class::Write);
@@ -61,14 +68,18 @@ pub(super) fn classify(
     (class, source)
 }
 
-/// Determines the class without untrusted annotations.
-fn classify_trusted(tool: &ToolFacts<'_>, preset: Option<&'static Preset>) -> (Class, ClassSource) {
+/// Determines the class of a tool of this name without untrusted annotations.
+fn classify_named(
+    tool: &ToolFacts<'_>,
+    name: &str,
+    preset: Option<&'static Preset>,
+) -> (Class, ClassSource) {
     if let Some((preset, class)) =
-        preset.and_then(|preset| Some((preset, *preset.tools.get(tool.name)?)))
+        preset.and_then(|preset| Some((preset, *preset.tools.get(name)?)))
     {
         return (class, ClassSource::Preset(&preset.id));
     }
-    let by_name = words::worst_word(tool.name);
+    let by_name = words::worst_word(name);
     let by_operation = tool.operation.map(|operation| match operation {
         Operation::Get
         | Operation::Head

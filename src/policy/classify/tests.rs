@@ -10,6 +10,7 @@ fn tool(name: &str) -> ToolFacts<'_> {
         annotations: Annotations::default(),
         trusted: false,
         operation: None,
+        former: None,
     }
 }
 

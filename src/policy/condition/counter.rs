@@ -26,13 +26,24 @@ pub(in crate::policy) struct Counter {
 }
 
 impl Counter {
-    /// Returns the key of the counter for this call. The counter of a single tool belongs to that
-    /// tool even if the rule of another tool reads it.
-    pub(in crate::policy) fn key(&self, call: &Call<'_>) -> CounterKey {
+    /// Returns the keys of the counter for this call: one, or two where it counts each tool and
+    /// this one had another path before, so that a new name gives no new allowance.
+    pub(in crate::policy) fn keys(&self, call: &Call<'_>) -> impl Iterator<Item = CounterKey> {
+        let counts_each = !self.exact && self.scopes.contains(&Scope::Tool);
+        let former = call.tool.former.filter(|_| counts_each);
+        [Some(call.tool.path), former.map(|former| former.path)]
+            .into_iter()
+            .flatten()
+            .map(move |path| self.key(call, path))
+    }
+
+    /// Returns the key for this call of the tool with this path. The counter of a single tool
+    /// belongs to that tool even if the rule of another tool reads it.
+    pub(in crate::policy) fn key(&self, call: &Call<'_>, path: &str) -> CounterKey {
         let window = self.window.to_string();
         let (tool, upstream) = match self.exact {
             true => (&*self.pattern, self.pattern.split('.').next().unwrap_or_default()),
-            false => (call.tool.path, call.tool.upstream),
+            false => (path, call.tool.upstream),
         };
         let mut parts = vec![&*self.name, &*self.pattern, &window];
         let caller = &call.caller;
@@ -56,14 +67,19 @@ impl Counter {
         CounterKey::new(&parts)
     }
 
-    pub(in crate::policy) fn read(&self, call: &Call<'_>) -> CounterRead {
-        CounterRead { key: self.key(call), window: self.window }
+    pub(in crate::policy) fn reads(&self, call: &Call<'_>) -> impl Iterator<Item = CounterRead> {
+        self.keys(call).map(move |key| CounterRead { key, window: self.window })
     }
 
+    /// Returns the value of the counter; the highest if it has two keys.
     pub(super) fn value(&self, subject: &Subject<'_>) -> Result<Amount, EvaluationError> {
-        let value = subject.counters.get(&self.key(subject.call));
-        value.ok_or_else(|| {
+        let unknown = || {
             EvaluationError::Failed(format!("the value of counter `{}` is not known", self.name))
-        })
+        };
+        let mut highest = Amount::ZERO;
+        for key in self.keys(subject.call) {
+            highest = highest.max(subject.counters.get(&key).ok_or_else(unknown)?);
+        }
+        Ok(highest)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::policy::{
     compiled::{ApprovalTerms, CompiledEntry, CompiledLayer, CompiledRule},
     file::DefaultAction,
-    loaded::Policy,
+    loaded::{Matched, Policy},
     model::{
         call::Call,
         class::Class,
@@ -35,6 +35,8 @@ pub(super) enum Candidate<'p> {
     Listing { layer: usize, pattern: &'p Pattern },
     /// A rule of the entry allows or asks.
     Rule { layer: usize, entry: &'p CompiledEntry, rule: &'p CompiledRule },
+    /// A rule asks, of an entry that may only restrict: it opens nothing that is denied.
+    Restriction { layer: usize, entry: &'p CompiledEntry, rule: &'p CompiledRule },
 }
 
 /// One evaluation in progress.
@@ -43,12 +45,14 @@ pub(super) struct Evaluation<'p, 'c> {
     pub(super) call: &'c Call<'c>,
     pub(super) class: Class,
     /// Matching entries, most specific first.
-    pub(super) entries: Arc<[u32]>,
+    pub(super) entries: Arc<[Matched]>,
     /// The first denial.
     pub(super) denial: Option<(Denial, RuleRef)>,
     pub(super) shadow: Vec<ShadowFinding>,
     pub(super) reservations: Vec<Reservation>,
     pub(super) candidates: Vec<Candidate<'p>>,
+    /// The entry at hand may allow; see [`Matched::restricts_only`].
+    pub(super) may_allow: bool,
     /// Present if the evaluation is explained.
     pub(super) trace: Option<Trace>,
 }
@@ -64,11 +68,12 @@ impl<'p, 'c> Evaluation<'p, 'c> {
             policy,
             call,
             class,
-            entries: policy.matched(call.tool.path),
+            entries: policy.matched(&call.tool),
             denial: None,
             shadow: vec![],
             reservations: vec![],
             candidates: vec![],
+            may_allow: true,
             trace,
         }
     }

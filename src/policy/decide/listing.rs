@@ -40,25 +40,32 @@ impl Policy {
     }
 
     /// Returns true if the tool does not exist for the caller.
-    pub fn hides(&self, path: &str, caller: &Caller<'_>) -> bool {
-        self.hidden_by(&self.matched(path), caller, false).is_some()
+    pub fn hides(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> bool {
+        self.hidden_by(&self.matched(tool), caller, false).is_some()
     }
 
     fn listing(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> Listing {
-        let numbers = self.matched(tool.path);
-        if self.hidden_by(&numbers, caller, false).is_some() {
+        let matched = self.matched(tool);
+        if self.hidden_by(&matched, caller, false).is_some() {
             return Listing::Hidden;
         }
         let entries = || {
-            let entries = numbers.iter().map(|number| &self.compiled.entries[*number as usize]);
-            entries.filter(|entry| {
+            let entries = matched.iter().map(|matched| {
+                (&self.compiled.entries[matched.entry as usize], matched.restricts_only)
+            });
+            entries.filter(|(entry, _)| {
                 !self.compiled.layers[entry.layer].shadow
                     && self.compiled.layers[entry.layer].applies_to(caller)
             })
         };
         let rules = || {
             entries()
-                .flat_map(|entry| entry.rules.iter().map(move |rule| (entry, rule)))
+                .flat_map(|(entry, restricts_only)| {
+                    let permits =
+                        |rule: &CompiledRule| matches!(rule.action, Action::Allow | Action::Ask);
+                    let may = move |rule: &&CompiledRule| !restricts_only || !permits(rule);
+                    entry.rules.iter().filter(may).map(move |rule| (entry, rule))
+                })
                 .filter(|(_, rule)| !rule.shadow && rule.applies_to.matches(caller))
         };
         if rules().any(|(_, rule)| rule.action == Action::Deny && rule.when.is_empty()) {
@@ -71,20 +78,32 @@ impl Policy {
                 continue;
             }
             let own: Vec<_> = rules().filter(|(entry, _)| entry.layer == number).collect();
-            let is_listed = entries().any(|entry| {
+            let is_listed = entries().any(|(entry, restricts_only)| {
                 let applies = entry.rules.is_empty()
                     || entry
                         .rules
                         .iter()
                         .any(|rule| !rule.shadow && rule.applies_to.matches(caller));
-                entry.layer == number && entry.is_listing && applies
+                entry.layer == number && entry.is_listing && applies && !restricts_only
             });
             let Some(permission) = self.possible_permission(layer, &own, is_listed, class) else {
                 continue;
             };
             strictest = strictest.max(Some(permission));
         }
-        match strictest.unwrap_or_else(|| class_default(self.options.profile, class).0) {
+        let restricts =
+            entries().filter(|(_, restricts_only)| *restricts_only).any(|(entry, _)| {
+                let asks = |rule: &CompiledRule| {
+                    rule.action == Action::Ask
+                        && rule.when.is_empty()
+                        && !rule.shadow
+                        && rule.applies_to.matches(caller)
+                };
+                entry.rules.iter().any(asks)
+            });
+        let permission = strictest.unwrap_or_else(|| class_default(self.options.profile, class).0);
+        let least = if restricts { Permission::Ask } else { Permission::Allow };
+        match permission.max(least) {
             Permission::Allow => Listing::Auto,
             Permission::Ask if self.options.approvals => Listing::Required,
             Permission::Ask | Permission::Deny => Listing::Hidden,

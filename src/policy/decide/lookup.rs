@@ -3,7 +3,7 @@
 use crate::policy::{
     classify::{ClassSource, classify, presets},
     compiled::{CompiledEntry, CompiledLayer},
-    loaded::Policy,
+    loaded::{Matched, Policy},
     model::{
         call::{Caller, ToolFacts},
         class::Class,
@@ -18,11 +18,21 @@ impl Policy {
         tool: &ToolFacts<'_>,
         caller: &Caller<'_>,
     ) -> (Class, ClassSource, Option<RuleRef>) {
-        if self.has_classes
-            && let Some((class, rule)) = self.owner_class(tool, caller)
-        {
-            return (class, ClassSource::Owner(rule.clone()), Some(rule.clone()));
+        let by_owner = |restricts_only| {
+            self.has_classes.then(|| self.owner_class(tool, caller, restricts_only)).flatten()
+        };
+        let (class, source, rule) = match by_owner(false) {
+            Some((class, rule)) => (class, ClassSource::Owner(rule.clone()), Some(rule.clone())),
+            None => self.default_class(tool),
+        };
+        match by_owner(true).filter(|(other, _)| *other > class) {
+            Some((class, rule)) => (class, ClassSource::Owner(rule.clone()), Some(rule.clone())),
+            None => (class, source, rule),
         }
+    }
+
+    /// Returns the class of a tool without the files.
+    fn default_class(&self, tool: &ToolFacts<'_>) -> (Class, ClassSource, Option<RuleRef>) {
         let preset = match self.compiled.presets.get(tool.upstream) {
             Some(assigned) => *assigned,
             None => presets::by_upstream_name(tool.upstream),
@@ -32,11 +42,17 @@ impl Policy {
     }
 
     /// Returns the class that files set: in each file that of the most specific pattern, over all
-    /// files the most severe.
-    fn owner_class(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> Option<(Class, &RuleRef)> {
+    /// files the most severe. Of the entries that may only restrict, or of the others.
+    fn owner_class(
+        &self,
+        tool: &ToolFacts<'_>,
+        caller: &Caller<'_>,
+        restricts_only: bool,
+    ) -> Option<(Class, &RuleRef)> {
         let mut best: Vec<(usize, &CompiledEntry, Class, &RuleRef)> = Vec::new();
-        for number in self.matched(tool.path).iter() {
-            let entry = &self.compiled.entries[*number as usize];
+        let matched = self.matched(tool);
+        for matched in matched.iter().filter(|matched| matched.restricts_only == restricts_only) {
+            let entry = &self.compiled.entries[matched.entry as usize];
             let layer = &self.compiled.layers[entry.layer];
             let Some((class, rule)) = &entry.class else { continue };
             if layer.shadow || !layer.applies_to(caller) {
@@ -59,12 +75,12 @@ impl Policy {
     /// the others.
     pub(super) fn hidden_by(
         &self,
-        entries: &[u32],
+        entries: &[Matched],
         caller: &Caller<'_>,
         shadow: bool,
     ) -> Option<(&CompiledLayer, &CompiledEntry, &RuleRef)> {
-        entries.iter().find_map(|number| {
-            let entry = &self.compiled.entries[*number as usize];
+        entries.iter().find_map(|matched| {
+            let entry = &self.compiled.entries[matched.entry as usize];
             let layer = &self.compiled.layers[entry.layer];
             let rule = entry
                 .hide

@@ -186,17 +186,18 @@ impl<'p> Evaluation<'p, '_> {
             self.shadow_finding(rule.clone(), "deny", "the tool would be hidden".into());
         }
         let subject = Subject::new(args, self.call, self.class, counters);
-        for number in self.entries.clone().iter() {
-            let entry = &policy.compiled.entries[*number as usize];
+        for matched in self.entries.clone().iter() {
+            let entry = &policy.compiled.entries[matched.entry as usize];
             let layer = &policy.compiled.layers[entry.layer];
             if layer.applies_to(&self.call.caller) {
+                self.may_allow = !matched.restricts_only;
                 self.entry(layer, entry, &subject);
             }
         }
     }
 
     fn entry(&mut self, layer: &'p CompiledLayer, entry: &'p CompiledEntry, subject: &Subject<'_>) {
-        let mut is_listing = entry.is_listing && !layer.shadow;
+        let mut is_listing = entry.is_listing && !layer.shadow && self.may_allow;
         is_listing &= entry.rules.is_empty()
             || entry
                 .rules

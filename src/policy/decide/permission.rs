@@ -32,10 +32,12 @@ impl<'p> Evaluation<'p, '_> {
     pub(super) fn permission(&mut self) -> (Verdict, RuleRef) {
         let policy = self.policy;
         let mut permissions: Vec<LayerPermission> = Vec::new();
+        let mut restrictions: Vec<LayerPermission> = Vec::new();
         for (number, layer) in policy.compiled.layers.iter().enumerate() {
             if !layer.applies_to(&self.call.caller) || !layer.reach.matches(self.call.tool.path) {
                 continue;
             }
+            restrictions.extend(self.restriction(number));
             let Some(found) = self.layer_permission(number, layer) else { continue };
             let outcome = found.permission.as_str();
             self.step(
@@ -60,6 +62,7 @@ impl<'p> Evaluation<'p, '_> {
         if permissions.iter().any(|found| found.by_class) {
             self.reserve_class_limit();
         }
+        permissions.extend(restrictions);
         let strictest = permissions
             .into_iter()
             .reduce(|first, next| if next.permission > first.permission { next } else { first });
@@ -67,6 +70,22 @@ impl<'p> Evaluation<'p, '_> {
             Some(found) => self.verdict(found),
             None => (Verdict::Deny(self.policy_denied("no file decides")), policy.profile_rule()),
         }
+    }
+
+    /// Returns the strictest that the entries of a layer say that may only restrict.
+    fn restriction(&self, number: usize) -> Option<LayerPermission> {
+        self.candidates.iter().find_map(|candidate| match candidate {
+            Candidate::Restriction { layer, entry, rule } if *layer == number => {
+                Some(LayerPermission {
+                    permission: Permission::Ask,
+                    rule: rule.rule.clone(),
+                    by_class: false,
+                    terms: rule.terms.or(&entry.terms),
+                    message: rule.message.clone(),
+                })
+            }
+            _ => None,
+        })
     }
 
     /// Returns the permission of one layer: that of its most specific rule that allows or asks, or
@@ -153,8 +172,10 @@ impl<'p> Evaluation<'p, '_> {
 
     /// Returns the terms that matching entries set, those of the most specific entry first.
     fn entry_terms(&self) -> ApprovalTerms {
-        let entries =
-            self.entries.iter().map(|number| &self.policy.compiled.entries[*number as usize]);
+        let entries = self
+            .entries
+            .iter()
+            .map(|matched| &self.policy.compiled.entries[matched.entry as usize]);
         let applicable = entries.filter(|entry| {
             let layer = &self.policy.compiled.layers[entry.layer];
             layer.applies_to(&self.call.caller) && !layer.shadow

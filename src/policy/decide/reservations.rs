@@ -51,7 +51,7 @@ impl Evaluation<'_, '_> {
             CompiledExceed::Ask => OnExceed::Deny,
         };
         Ok(Reservation {
-            key: limit.counter.key(subject.call),
+            key: limit.counter.key(subject.call, subject.call.tool.path),
             window: limit.counter.window,
             max: limit.max,
             cost,
@@ -73,7 +73,7 @@ impl Evaluation<'_, '_> {
             Counter { name: name.into(), pattern: "*".into(), exact: false, window, scopes };
         let mut rule = self.policy.profile_rule();
         rule.name = format!("default limit of {name}").into();
-        let (key, cost) = (counter.key(self.call), Amount::ONE);
+        let (key, cost) = (counter.key(self.call, self.call.tool.path), Amount::ONE);
         self.step(
             &rule.layer.clone(),
             "class",

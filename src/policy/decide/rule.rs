@@ -8,7 +8,10 @@ use crate::{
         compiled::{CompiledEntry, CompiledLayer, CompiledRule},
         condition::{EvaluationError, Expr, Subject},
         file::Action,
-        model::verdict::{Denial, DenialCode},
+        model::{
+            reservation::Reservation,
+            verdict::{Denial, DenialCode},
+        },
     },
 };
 
@@ -59,11 +62,23 @@ impl<'p> Evaluation<'p, '_> {
                     RuleDenial { code: DenialCode::PolicyDenied, reason },
                 );
             }
+            Action::Allow if !self.may_allow => {
+                let what = || {
+                    "it may be written for the names of the release before, and the tool had \
+                    another; name the tool to allow it"
+                        .into()
+                };
+                self.rule_step(layer, entry, rule, what, "does not allow");
+            }
             Action::Allow | Action::Ask => {
                 let outcome = if rule.action == Action::Allow { "allow" } else { "ask" };
                 self.rule_step(layer, entry, rule, || "action of the rule".into(), outcome);
+                let layer = entry.layer;
                 if !rule.shadow {
-                    self.candidates.push(Candidate::Rule { layer: entry.layer, entry, rule });
+                    self.candidates.push(match self.may_allow {
+                        true => Candidate::Rule { layer, entry, rule },
+                        false => Candidate::Restriction { layer, entry, rule },
+                    });
                 } else if rule.action == Action::Ask {
                     let message =
                         rule.message.as_deref().unwrap_or("an approval would be needed").to_owned();
@@ -109,7 +124,8 @@ impl<'p> Evaluation<'p, '_> {
                         },
                         "counts",
                     );
-                    self.reservations.push(reservation);
+                    let each = |key| Reservation { key, ..reservation.clone() };
+                    self.reservations.extend(limit.counter.keys(self.call).map(each));
                 }
                 Err(reason) => {
                     let reason =

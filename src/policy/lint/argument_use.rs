@@ -1,6 +1,9 @@
 //! Tells if the decision about a tool can depend on the arguments of a call. Must not decide.
 
-use crate::policy::{loaded::Policy, model::pattern::Pattern};
+use crate::policy::{
+    loaded::Policy,
+    model::{call::ToolFacts, pattern::Pattern},
+};
 
 /// Patterns whose rules read arguments.
 pub struct ArgumentUse<'p>(Vec<&'p Pattern>);
@@ -12,7 +15,7 @@ impl<'p> ArgumentUse<'p> {
     }
 
     /// Returns true if the decision about this tool can depend on its arguments.
-    pub fn affects(&self, path: &str) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(path))
+    pub fn affects(&self, tool: &ToolFacts<'_>) -> bool {
+        self.0.iter().any(|pattern| tool.is_matched_by(pattern))
     }
 }

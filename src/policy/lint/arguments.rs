@@ -17,7 +17,7 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
     for rule in policy.rules().filter(|rule| !rule.arg_paths.is_empty()) {
         let matching = tools
             .iter()
-            .filter(|tool| rule.pattern.matches(tool.path) && tool.input_schema.is_some());
+            .filter(|tool| tool.is_matched_by(rule.pattern) && tool.input_schema.is_some());
         let known: Vec<_> = matching.take(TOOLS_MAX).collect();
         let mut seen: Vec<&ArgPath> = vec![];
         for path in rule.arg_paths.iter().filter(|path| !path.path.is_empty()) {

@@ -1,10 +1,11 @@
-//! Finds probable mistakes in valid policy files: patterns that match no tool, arguments that no
+//! Finds probable mistakes in valid policy files: patterns that match no tool, former names, arguments that no
 //! schema has, rules that never apply. Pure: files and facts of tools in, findings out. Must not
 //! decide about calls.
 
 mod argument_use;
 mod arguments;
 mod enforceability;
+mod former_names;
 mod patterns;
 mod reachability;
 mod report;
@@ -40,6 +41,7 @@ pub fn lint(
     let scopes: Vec<LayerScope> = layers.iter().map(|layer| layer.scope.clone()).collect();
     let mut report = Report::default();
     patterns::check(&policy, tools, &mut report);
+    former_names::check(&policy, tools, &mut report);
     arguments::check(&policy, tools, &mut report);
     reachability::check(&policy, &scopes, tools, &mut report);
     enforceability::check(&policy, &mut report);

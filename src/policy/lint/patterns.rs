@@ -20,11 +20,8 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
     let upstreams: BTreeSet<&str> = tools.iter().map(|tool| tool.upstream).collect();
     for entry in policy.entries() {
         let pattern = entry.pattern;
-        let matches = if pattern.is_exact() {
-            paths.contains(pattern.as_str())
-        } else {
-            tools.iter().any(|tool| pattern.matches(tool.path))
-        };
+        let matches = pattern.is_exact() && paths.contains(pattern.as_str())
+            || tools.iter().any(|tool| tool.is_matched_by(pattern));
         if !matches {
             let (message, hint) = describe(pattern, tools, &upstreams);
             let location =

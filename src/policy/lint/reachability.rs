@@ -112,8 +112,8 @@ fn shadowed_by(
     }
     let narrower: Vec<_> =
         others.iter().filter(|other| other.pattern.cmp_specificity(rule.pattern).is_gt()).collect();
-    let mut matching = tools.iter().filter(|tool| rule.pattern.matches(tool.path)).peekable();
+    let mut matching = tools.iter().filter(|tool| tool.is_matched_by(rule.pattern)).peekable();
     matching.peek()?;
-    let all = matching.all(|tool| narrower.iter().any(|other| other.pattern.matches(tool.path)));
+    let all = matching.all(|tool| narrower.iter().any(|other| tool.is_matched_by(other.pattern)));
     all.then(|| "a more specific rule decides for each of its tools".to_owned())
 }

@@ -28,6 +28,9 @@ pub enum Severity {
 pub enum Code {
     /// A pattern matches no known tool.
     NoSuchTool,
+    /// A pattern holds by names that tools had in the release before, or cannot yet allow by the
+    /// present ones.
+    FormerName,
     /// A condition reads an argument that the tool's schema does not have.
     NoSuchArgument,
     /// An expression reads an argument that may be missing, which denies the call.
@@ -49,6 +52,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoSuchTool => "no-such-tool",
+            Self::FormerName => "former-name",
             Self::NoSuchArgument => "no-such-argument",
             Self::MayBeMissing => "may-be-missing",
             Self::Unreachable => "unreachable",

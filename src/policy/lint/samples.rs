@@ -34,7 +34,7 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
     let rules: Vec<_> =
         policy.rules().filter(|rule| !rule.arg_paths.is_empty() || rule.conditional).collect();
     let named =
-        tools.iter().filter(|tool| rules.iter().any(|rule| rule.pattern.matches(tool.path)));
+        tools.iter().filter(|tool| rules.iter().any(|rule| tool.is_matched_by(rule.pattern)));
     // Each rule that failed, with the tool and the condition that failed.
     let mut failing: BTreeMap<RuleId, (String, String)> = BTreeMap::new();
     let mut passing: BTreeSet<RuleId> = BTreeSet::new();

@@ -36,6 +36,7 @@ fn found(texts: &[&str], approvals: bool) -> Vec<Finding> {
         annotations: Annotations::default(),
         trusted: false,
         operation: None,
+        former: None,
     };
     let tools = ["pay.charge", "pay.refund", "shop.list"].map(tool);
     let layers: Vec<_> =

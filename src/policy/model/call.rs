@@ -2,7 +2,19 @@
 
 use serde_json::value::RawValue;
 
+use super::pattern::Pattern;
 use crate::model::{Annotations, Operation, Schema, Timestamp};
+
+/// Path that a tool had in the release before. Rules that were written for it go on holding: a rule
+/// matches a tool by either path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormerPath<'a> {
+    /// The path.
+    pub path: &'a str,
+    /// So many leading segments of the present path no tool of the upstream had in the release
+    /// before: a pattern that names them cannot have been written for that.
+    pub new_from: usize,
+}
 
 /// Properties of a tool that policy uses.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +33,33 @@ pub struct ToolFacts<'a> {
     pub trusted: bool,
     /// Underlying request, if an OpenAPI document or a GraphQL schema tells it.
     pub operation: Option<Operation>,
+    /// Path in the release before, if that was another.
+    pub former: Option<FormerPath<'a>>,
+}
+
+impl<'a> ToolFacts<'a> {
+    /// Returns true if the pattern matches the path of the tool, or the one that it had before.
+    pub fn is_matched_by(&self, pattern: &Pattern) -> bool {
+        pattern.matches(self.path) || self.has_former(pattern)
+    }
+
+    /// Returns true if the pattern matches the path that the tool had before.
+    pub fn has_former(&self, pattern: &Pattern) -> bool {
+        self.former.is_some_and(|former| pattern.matches(former.path))
+    }
+
+    /// Returns true if a pattern that matches the present path may only restrict the tool: it may
+    /// have been written before the tool had that path, and does not match the one that it had.
+    pub fn is_only_restricted_by(&self, pattern: &Pattern) -> bool {
+        self.former
+            .is_some_and(|former| pattern.leading() < former.new_from && !self.has_former(pattern))
+    }
+
+    /// Returns the name at the upstream that the tool had before.
+    pub fn former_name(&self) -> Option<&'a str> {
+        let former = self.former?.path;
+        former.strip_prefix(self.upstream)?.strip_prefix('.')
+    }
 }
 
 /// Caller of a tool.

@@ -95,8 +95,12 @@ impl Pattern {
     }
 
     fn rank(&self) -> (bool, usize, usize) {
-        let leading = self.segments.iter().take_while(|segment| segment.is_some()).count();
-        (self.is_exact(), leading, self.segments.iter().flatten().count())
+        (self.is_exact(), self.leading(), self.segments.iter().flatten().count())
+    }
+
+    /// Returns the number of segments in front of the first star.
+    pub fn leading(&self) -> usize {
+        self.segments.iter().take_while(|segment| segment.is_some()).count()
     }
 
     /// Returns true if this pattern matches every path that `other` matches.

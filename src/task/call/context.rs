@@ -31,7 +31,7 @@ use crate::{
         handle::TaskHandle,
         journal::TaskJournal,
         policy_reload::ReloadingPolicy,
-        policy_view::{PolicyView, ROLE},
+        policy_view::{PolicyView, ROLE, facts},
         record,
     },
 };
@@ -173,14 +173,20 @@ impl CallContext {
     /// denied, is found by its exact path.
     pub(in crate::task) async fn resolve(&self, path: &str) -> Result<Arc<Tool>, CallFailure> {
         let (catalog, view) = (&self.services.catalog, self.view());
-        match catalog.seek(path, &view).await {
-            Ok(Some(tool)) => Ok(tool),
+        let tool = match catalog.seek(path, &view).await {
+            Ok(Some(tool)) => tool,
             Ok(None) => match catalog.exact(path.strip_prefix("tools.").unwrap_or(path)) {
-                Some(tool) => Ok(tool),
-                None => Err(self.not_found(path, view).await),
+                Some(tool) => tool,
+                None => return Err(self.not_found(path, view).await),
             },
-            Err(error) => Err(rejection::unresolved(error.into())),
+            Err(error) => return Err(rejection::unresolved(error.into())),
+        };
+        let is_hidden = || self.services.policy.current().hides(&facts(&tool), &self.task.caller());
+        // The notice would tell that a hidden tool exists.
+        if let Some(notice) = tool.renamed_from(path).filter(|_| !is_hidden()) {
+            self.warn(notice);
         }
+        Ok(tool)
     }
 
     /// The failure of a call of a hidden tool: the one of a tool that does not exist.

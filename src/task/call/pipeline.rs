@@ -243,7 +243,11 @@ impl<'a> CallPipeline<'a> {
             }
             // The fault of the arguments would tell that the tool exists, and what it takes.
             Err(_)
-                if context.services.policy.current().hides(&tool.path, &context.task.caller()) =>
+                if context
+                    .services
+                    .policy
+                    .current()
+                    .hides(&facts(&tool), &context.task.caller()) =>
             {
                 Err(Rejected::Hidden.into())
             }

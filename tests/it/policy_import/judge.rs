@@ -125,6 +125,7 @@ impl Judge {
             annotations: Annotations::default(),
             trusted: false,
             operation: None,
+            former: None,
         };
         let caller = Caller {
             workspace: "w",

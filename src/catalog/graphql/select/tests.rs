@@ -176,6 +176,21 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
 }
 
 #[test]
+fn all_that_is_wrong_is_told_up_to_a_bound() {
+    let told = of("Repository", "id nam owner { logn id } strs issue").unwrap_err();
+    for wanted in ["`nam`", "did you mean `name`?", "`owner`", "`logn`", "`strs`", "number: Int!"] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    let many = (0..20).map(|n| format!("wrong{n}")).collect::<Vec<_>>().join(" ");
+    let told = of("Repository", &many).unwrap_err();
+    assert!(told.contains("`wrong4`") && !told.contains("`wrong5`"), "{told}");
+    assert!(told.ends_with("; and 15 more"), "{told}");
+    // The same thing is told once.
+    let told = of("Repository", "nam nam").unwrap_err();
+    assert_eq!(told.matches("no field `nam`").count(), 1, "{told}");
+}
+
+#[test]
 fn a_field_that_only_some_members_have_is_told_with_them() {
     for (parent, given, words) in [
         (

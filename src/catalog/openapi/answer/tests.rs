@@ -40,7 +40,7 @@ fn answered(
         .map(|(json, _)| serde_json::from_str(json.get()).unwrap())
 }
 
-const LIST: &str = "animals.listAnimals";
+const LIST: &str = "animals.list";
 
 #[test]
 fn an_answer_is_the_value_it_holds() {
@@ -180,7 +180,7 @@ fn what_is_too_large_is_cut_where_that_can_be_told_and_refused_elsewhere() {
     assert_eq!(wrong.code, UpstreamErrorCode::BadAnswer);
     assert_eq!(
         wrong.message,
-        "`zoo.animals.listAnimals` says that it answers with JSON, and does not: \"<html>oops\""
+        "`zoo.animals.list` says that it answers with JSON, and does not: \"<html>oops\""
     );
 }
 
@@ -205,7 +205,7 @@ fn a_refusal_says_what_the_service_says_and_whether_to_try_again() {
         "text/html",
         "<html><style>p{}</style><body><h1>Bad\n gateway</h1><script>x</script></body>",
     );
-    assert_eq!(page.message, "`zoo.animals.listAnimals` answered 502 Bad Gateway: Bad gateway");
+    assert_eq!(page.message, "`zoo.animals.list` answered 502 Bad Gateway: Bad gateway");
     for (name, status, retryable) in [
         (LIST, 429, true),
         ("animals.create", 429, true),
@@ -221,12 +221,12 @@ fn a_refusal_says_what_the_service_says_and_whether_to_try_again() {
         answered(LIST, (429, &[("retry-after", "30")], Bytes::new(), false), false).unwrap_err();
     assert_eq!(
         busy.message,
-        "`zoo.animals.listAnimals` answered 429 Too Many Requests (retry after 30 s)"
+        "`zoo.animals.list` answered 429 Too Many Requests (retry after 30 s)"
     );
     let unknown = error(LIST, 401, "text/plain", "who?");
     assert_eq!(
         unknown.message,
-        "`zoo.animals.listAnimals` answered 401 Unauthorized: who? (it wants an API key in query \
+        "`zoo.animals.list` answered 401 Unauthorized: who? (it wants an API key in query \
         `api_key`; that is for the owner to \
          configure: `upstreams.zoo.auth`)"
     );

@@ -16,6 +16,7 @@ use crate::{
             answer,
             document::{flag, text},
             media::Media,
+            names::Name,
             plan::{BODY, CONTENT_TYPE, Place, Plan, RESPONSE, Stream},
             schema::{Builder, Detail, Direction, Schemas, TooLarge},
             security::{Asking, Security},
@@ -39,14 +40,16 @@ const REQUEST_DETAILS: [Detail; 5] = [
     Detail { words: 0, limits: false, references: 2, bytes_max: SCHEMA_BYTES_MAX / 2 },
     Detail { words: 0, limits: false, references: 0, bytes_max: SCHEMA_BYTES_MAX / 2 },
 ];
+/// Largest schema of a result, in bytes of JSON.
+const ANSWER_BYTES_MAX: usize = 10 * 1024;
 /// Levels of detail of the result's schema. Lower than those of the arguments, because there are
 /// many and all are kept.
 const ANSWER_DETAILS: [Detail; 5] = [
     Detail { words: 300, limits: true, references: 64, bytes_max: 6 * 1024 },
-    Detail { words: 0, limits: false, references: 64, bytes_max: 10 * 1024 },
-    Detail { words: 0, limits: false, references: 3, bytes_max: 10 * 1024 },
-    Detail { words: 0, limits: false, references: 1, bytes_max: 10 * 1024 },
-    Detail { words: 0, limits: false, references: 0, bytes_max: 10 * 1024 },
+    Detail { words: 0, limits: false, references: 64, bytes_max: ANSWER_BYTES_MAX },
+    Detail { words: 0, limits: false, references: 3, bytes_max: ANSWER_BYTES_MAX },
+    Detail { words: 0, limits: false, references: 1, bytes_max: ANSWER_BYTES_MAX },
+    Detail { words: 0, limits: false, references: 0, bytes_max: ANSWER_BYTES_MAX },
 ];
 
 /// An operation that was read.
@@ -73,7 +76,7 @@ struct Arguments<'a, 'd> {
 /// Reads one operation, or says why it cannot be offered.
 pub(super) fn read<'d>(
     found: &Found<'d>,
-    name: &str,
+    name: &Name,
     schemas: &Schemas<'d>,
     target: Target,
     security: &Security,
@@ -85,17 +88,18 @@ pub(super) fn read<'d>(
     let mut written = parameters(document, found, &asking, &mut left_out)?;
     let template = template(found.path, &asking, &mut written, &mut left_out)?;
     name_arguments(&mut written, body.is_some());
-    let (output_schema, answers, streams) = answers(schemas, found.operation);
+    let Answers { schema: output_schema, is_cut, types: answers, streams } =
+        answers(schemas, found.operation);
     let arguments = Arguments { written: &written, body: body.as_ref(), asking: &asking };
     let (input_schema, impossible) = input_schema(schemas, &arguments)?;
     let bytes = encoded_bytes(&input_schema);
     let (method, operation) = method(found.method);
     let base = match target {
         Target::Below(url) => Ok(url),
-        Target::Elsewhere { origin, .. } => Err(origin),
+        Target::Elsewhere { server, .. } => Err(cut(&server, 200).to_owned()),
         Target::NotChosen => return Err("it is at another server".to_owned()),
     };
-    let description = description(found);
+    let description = description(found, is_cut);
     let bytes = bytes + description.len() + output_schema.as_ref().map_or(0, |(_, bytes)| *bytes);
     let has_more_media = body.as_ref().is_some_and(|body| body.is_cut);
     let plan = Plan {
@@ -111,7 +115,8 @@ pub(super) fn read<'d>(
         credential: security.wanted(found.operation),
     };
     let tool = OfferedTool {
-        name: name.to_owned(),
+        name: name.present.clone(),
+        former: name.former.clone(),
         title: text(found.operation, "summary").map(|summary| cut(&plain(summary), 200).to_owned()),
         description,
         input_schema,
@@ -153,7 +158,7 @@ fn annotations(operation: Operation) -> Annotations {
     }
 }
 
-fn description(found: &Found<'_>) -> String {
+fn description(found: &Found<'_>, is_cut: bool) -> String {
     let mut out = String::new();
     if flag(found.operation, "deprecated") {
         out.push_str("Deprecated. ");
@@ -171,6 +176,12 @@ fn description(found: &Found<'_>) -> String {
     let mut out = cut(&out, DESCRIPTION_BYTES_MAX).trim_end().to_owned();
     if !out.is_empty() {
         out.push_str("\n\n");
+    }
+    if is_cut {
+        out.push_str(&format!(
+            "The type of its result is larger than the {ANSWER_BYTES_MAX} bytes that are kept; what \
+            is left out of it is `unknown`.\n\n"
+        ));
     }
     // What the tool stands for; `Plan::schema_of_body` is the same.
     out.push_str(&route(found));
@@ -287,7 +298,18 @@ fn argument<'d>(
     Ok(schema)
 }
 
-type Answers = (Option<(Map<String, Value>, usize)>, Vec<String>, Option<Stream>);
+/// A schema, and its size in bytes of JSON.
+type MeasuredSchema = (Map<String, Value>, usize);
+
+/// What successful responses are.
+struct Answers {
+    schema: Option<MeasuredSchema>,
+    /// True if parts of the schema, or all of it, are left out for its size.
+    is_cut: bool,
+    /// All media types.
+    types: Vec<String>,
+    streams: Option<Stream>,
+}
 
 /// Successful responses: the schema of the first in JSON, all media types, and whether it is a
 /// stream.
@@ -321,14 +343,14 @@ fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answ
     }
     let streams = answer::stream_of(&types);
     // What comes in one form or another has no one schema.
-    let schema = match made(&types, &statuses, streams) {
+    let (schema, is_cut) = match made(&types, &statuses, streams) {
         Some(Value::Object(made)) => {
             let bytes = serde_json::to_vec(&made).map_or(0, |text| text.len());
-            Some((made, bytes))
+            (Some((made, bytes)), false)
         }
-        _ => schema.and_then(|schema| output_schema(schemas, schema)),
+        _ => schema.map_or((None, false), |schema| output_schema(schemas, schema)),
     };
-    (schema, types, streams)
+    Answers { schema, is_cut, types, streams }
 }
 
 /// The schema of what is made of an answer that is not JSON, whatever the service says of it; see
@@ -357,10 +379,8 @@ fn made(types: &[String], statuses: &[&str], streams: Option<Stream>) -> Option<
     })
 }
 
-fn output_schema<'d>(
-    schemas: &Schemas<'d>,
-    schema: &'d Value,
-) -> Option<(Map<String, Value>, usize)> {
+/// The schema of a result in the most detail that fits, and whether parts of it are left out.
+fn output_schema<'d>(schemas: &Schemas<'d>, schema: &'d Value) -> (Option<MeasuredSchema>, bool) {
     for detail in ANSWER_DETAILS {
         let mut builder = Builder::new(schemas, Direction::ToolResponse, detail);
         let built = builder.top(schema).and_then(|top| Ok((top, builder.definitions()?)));
@@ -368,19 +388,20 @@ fn output_schema<'d>(
             builder.blame();
             continue;
         };
+        let is_cut = builder.is_cut;
         if top.is_empty() {
-            return None;
+            return (None, is_cut);
         }
         if !definitions.is_empty() {
             top.insert("$defs".to_owned(), Value::Object(definitions));
         }
         let mut whole = Value::Object(top);
         lenient::without_absent(&mut whole);
-        let Value::Object(top) = whole else { return None };
+        let Value::Object(top) = whole else { return (None, is_cut) };
         let bytes = encoded_bytes(&top);
-        return Some((top, bytes));
+        return (Some((top, bytes)), is_cut);
     }
-    None
+    (None, true)
 }
 
 /// JSON first where there is JSON; whatever else is sent is taken too.

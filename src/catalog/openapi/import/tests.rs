@@ -7,6 +7,8 @@ use crate::{base::testing::CpuTimer, catalog::tool::Tool};
 const ZOO: &str = include_str!("../../../../tests/openapi/zoo.yaml");
 const PETS: &str = include_str!("../../../../tests/openapi/petstore.yaml");
 
+mod renamed;
+
 fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, ConnectError> {
     super::import(bytes, setting, &CancelToken::after(std::time::Duration::from_secs(60)))
 }
@@ -55,16 +57,16 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
     assert_eq!(
         names_of(&zoo),
         [
-            "animals.listAnimals",
+            "animals.list",
             "animals.create",
-            "animals.getAnimal",
+            "animals.get",
             "animals.putNode",
             "animals.addPhotos",
             "grid.getByPath",
-            "upload.upload",
-            "search.search",
-            "watch.watch",
-            "elsewhere.elsewhere",
+            "upload.put",
+            "search.post",
+            "watch.get",
+            "elsewhere.get",
         ]
     );
     assert_eq!(zoo.base.as_str(), "https://eu.zoo.example/v1");
@@ -77,7 +79,7 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
         note.contains("references lead nowhere or out of the document and stand for anything"),
         "{note}"
     );
-    let get = zoo.tools.iter().find(|tool| tool.name == "animals.getAnimal").unwrap();
+    let get = zoo.tools.iter().find(|tool| tool.name == "animals.get").unwrap();
     assert_eq!(get.description, "Deprecated.\n\nGET /animals/{id}");
     assert_eq!((get.annotations.read_only, get.annotations.idempotent), (Some(true), Some(true)));
     let create = zoo.tools.iter().find(|tool| tool.name == "animals.create").unwrap();
@@ -91,7 +93,7 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
 #[test]
 fn arguments_are_the_parameters_by_name_and_the_body_apart() {
     let zoo = zoo();
-    let list = input(&zoo, "animals.listAnimals");
+    let list = input(&zoo, "animals.list");
     let names: Vec<&String> = list["properties"].as_object().unwrap().keys().collect();
     // Neither the credential, which is the owner's, nor a header that is not a caller's.
     assert_eq!(
@@ -105,12 +107,12 @@ fn arguments_are_the_parameters_by_name_and_the_body_apart() {
             && !accepts(&list, &json!({"fliter": {}}))
     );
     // One name in two places: the path has it, the other is told by its place.
-    let get = input(&zoo, "animals.getAnimal");
+    let get = input(&zoo, "animals.get");
     assert!(
         accepts(&get, &json!({"id": "a", "query_id": 1}))
             && !accepts(&get, &json!({"query_id": 1}))
     );
-    let search = input(&zoo, "search.search");
+    let search = input(&zoo, "search.post");
     assert!(accepts(&search, &json!({"query_body": "x", "body": {"q": "y", "sort": ["a"]}})));
     let photos = input(&zoo, "animals.addPhotos");
     assert!(accepts(
@@ -139,7 +141,7 @@ fn what_the_owner_fills_in_is_not_asked_of_a_caller() {
     ];
     let setting = Setting { owned, has_credential: true, ..Setting::default() };
     let imported = import(ZOO.as_bytes(), &setting).unwrap();
-    let list = input(&imported, "animals.listAnimals");
+    let list = input(&imported, "animals.list");
     let names: Vec<&String> = list["properties"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["filter", "ids", "tags", "where", "fields", "theme", "$response"]);
     assert!(!imported.note.unwrap().contains("credential"));
@@ -170,13 +172,13 @@ fn alternatives_are_told_apart_and_circles_have_a_name() {
     assert_eq!(put["$defs"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Node"]);
     assert_eq!(put["properties"]["body"]["properties"]["value"]["description"], "What is known");
     // A range of statuses is an answer too.
-    assert!(output(&zoo, "animals.getAnimal").is_some());
+    assert!(output(&zoo, "animals.get").is_some());
 }
 
 #[test]
 fn swagger_is_read_as_what_it_would_be_today() {
     let pets = import(PETS.as_bytes(), &Setting::default()).unwrap();
-    assert_eq!(names_of(&pets), ["pets.listPets", "pets.addPet", "pets.addPhoto", "users.login"]);
+    assert_eq!(names_of(&pets), ["pets.list", "pets.add", "pets.addPhoto", "users.login"]);
     assert_eq!(pets.base.as_str(), "https://pets.example/api");
     assert_eq!(
         pets.note.as_deref(),
@@ -184,7 +186,7 @@ fn swagger_is_read_as_what_it_would_be_today() {
             "its OpenAPI document requires user and password (HTTP basic), and no credential is configured"
         )
     );
-    let list = input(&pets, "pets.listPets");
+    let list = input(&pets, "pets.list");
     // What the operation says of `limit` goes before what the path says.
     assert!(accepts(
         &list,
@@ -192,7 +194,7 @@ fn swagger_is_read_as_what_it_would_be_today() {
     ));
     assert!(!accepts(&list, &json!({"limit": "many"})) && !accepts(&list, &json!({"limit": 101})));
     assert!(!accepts(&list, &json!({"status": ["old"]})));
-    let add = input(&pets, "pets.addPet");
+    let add = input(&pets, "pets.add");
     assert!(accepts(
         &add,
         &json!({"body": {"name": null, "weight": 0.1, "mother": {"name": "x"}}})
@@ -203,7 +205,7 @@ fn swagger_is_read_as_what_it_would_be_today() {
     );
     assert!(!accepts(&add, &json!({})));
     assert_eq!(add["properties"]["body"]["properties"]["weight"]["examples"], json!([3.5]));
-    assert!(output(&pets, "pets.addPet").is_some());
+    assert!(output(&pets, "pets.add").is_some());
     let photo = input(&pets, "pets.addPhoto");
     assert!(accepts(
         &photo,

@@ -36,7 +36,7 @@ fn parameters_stand_where_the_description_wants_them() {
     }, "ids": [1, 2], "tags": ["a b", "c&d"], "where": {"x": [1]},
         "fields": "a/b?c&d", "session": "s;1", "theme": "dark", "X-Trace": "me",
         "$response": true});
-    let (request, with_response) = sent("animals.listAnimals", args).unwrap();
+    let (request, with_response) = sent("animals.list", args).unwrap();
     assert!(with_response);
     assert_eq!(
         request.url.as_str(),
@@ -56,11 +56,11 @@ fn parameters_stand_where_the_description_wants_them() {
             .unwrap();
     assert_eq!(request.headers["x-flags"], "a=1,b=true");
     assert_eq!(
-        url("animals.getAnimal", json!({"id": "ü/é", "query_id": 7})),
+        url("animals.get", json!({"id": "ü/é", "query_id": 7})),
         "/animals/%C3%BC%2F%C3%A9?id=7"
     );
     // Nothing is sent of what was not given.
-    assert_eq!(url("animals.listAnimals", json!({"filter": null, "tags": []})), "/animals");
+    assert_eq!(url("animals.list", json!({"filter": null, "tags": []})), "/animals");
 }
 
 #[test]
@@ -74,13 +74,13 @@ fn nothing_leaves_the_path() {
         ("", "field `id` is empty; it is part of the path"),
     ] {
         assert_eq!(
-            sent("animals.getAnimal", json!({"id": id})).map(|_| ()).unwrap_err(),
+            sent("animals.get", json!({"id": id})).map(|_| ()).unwrap_err(),
             expected,
             "{id}"
         );
     }
     assert_eq!(
-        sent("animals.getAnimal", json!({"id": null})).map(|_| ()).unwrap_err(),
+        sent("animals.get", json!({"id": null})).map(|_| ()).unwrap_err(),
         "field `id` is missing; it is part of the path"
     );
     for (id, expected) in [
@@ -90,18 +90,18 @@ fn nothing_leaves_the_path() {
         ("...", "/animals/..."),
         ("a\r\nHost: x", "/animals/a%0D%0AHost%3A%20x"),
     ] {
-        assert_eq!(url("animals.getAnimal", json!({"id": id})), expected);
+        assert_eq!(url("animals.get", json!({"id": id})), expected);
     }
     let long = "x".repeat(URL_BYTES_MAX);
-    let error = sent("animals.getAnimal", json!({"id": long})).map(|_| ()).unwrap_err();
+    let error = sent("animals.get", json!({"id": long})).map(|_| ()).unwrap_err();
     assert!(error.contains("the limit is 16384"), "{error}");
     let error =
-        sent("animals.listAnimals", json!({"X-Trace": "a\r\nHost: evil"})).map(|_| ()).unwrap_err();
+        sent("animals.list", json!({"X-Trace": "a\r\nHost: evil"})).map(|_| ()).unwrap_err();
     assert_eq!(error, "field `X-Trace` holds characters that no header may hold");
-    let error = sent("elsewhere.elsewhere", json!({})).map(|_| ()).unwrap_err();
+    let error = sent("elsewhere.get", json!({})).map(|_| ()).unwrap_err();
     assert!(
         error.starts_with(
-            "`GET /elsewhere` is at `https://other.example`, not at the address of this upstream"
+            "`GET /elsewhere` is at another origin, `https://other.example/`; to call it, add an upstream with the same `spec`"
         ),
         "{error}"
     );
@@ -120,7 +120,7 @@ fn a_body_is_written_in_the_form_that_is_wanted() {
         "many": [1, 2]
     }});
     assert_eq!(
-        body("search.search", form),
+        body("search.post", form),
         (
             "application/x-www-form-urlencoded".to_owned(),
             "q=a%20b%26c&sort=x,y&range%5Bfrom%5D=1&raw=%7B%22k%22%3A1%7D&many=1&many=2".to_owned()
@@ -141,11 +141,11 @@ fn a_body_is_written_in_the_form_that_is_wanted() {
     contract Some("contract") Some("application/pdf") hi
     "#);
     assert_eq!(
-        body("upload.upload", json!({"body": {"base64": "aGk=", "type": "image/webp"}})),
+        body("upload.put", json!({"body": {"base64": "aGk=", "type": "image/webp"}})),
         ("image/webp".to_owned(), "hi".to_owned())
     );
     assert_eq!(
-        body("upload.upload", json!({"body": "hi"})),
+        body("upload.put", json!({"body": "hi"})),
         ("application/octet-stream".to_owned(), "hi".to_owned())
     );
 }
@@ -170,11 +170,11 @@ fn a_file_that_is_none_is_told() {
             "field `body` is the head of a larger answer (`truncated`), which is not the file",
         ),
     ] {
-        assert_eq!(sent("upload.upload", json!({"body": file})).map(|_| ()).unwrap_err(), expected);
+        assert_eq!(sent("upload.put", json!({"body": file})).map(|_| ()).unwrap_err(), expected);
     }
     // URL-safe, broken into lines, without padding: all of it is base64.
     assert_eq!(decoded("_-8\n ").unwrap(), [0xff, 0xef]);
     let many: JsonObject = (0..=FIELDS_MAX).map(|n| (n.to_string(), Value::Null)).collect();
-    let error = sent("search.search", json!({"body": many})).map(|_| ()).unwrap_err();
+    let error = sent("search.post", json!({"body": many})).map(|_| ()).unwrap_err();
     assert_eq!(error, "field `body` has 1001 fields; the limit is 1000");
 }

@@ -20,6 +20,10 @@ const ONLY_IN_ANSWERS: &str = "Only in answers; need not be sent.";
 /// The types of JSON Schema.
 const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
 
+/// Schemas within a denied one that are looked at, and references that must be kept to keep it.
+const DENIED_PARTS_MAX: usize = 200;
+const DENIED_REFERENCES_MIN: usize = 64;
+
 impl<'d> Builder<'_, 'd> {
     /// The schema's own keywords, without a reference.
     pub(super) fn keywords(
@@ -33,7 +37,8 @@ impl<'d> Builder<'_, 'd> {
             self.spend(16)?;
             out.insert("type".to_owned(), kind);
         }
-        for (key, value) in map {
+        let unkept = self.unkept(map);
+        for (key, value) in map.iter().filter(|(key, _)| !unkept.contains(&key.as_str())) {
             let new = match (key.as_str(), value) {
                 ("properties", Value::Object(properties)) => {
                     Some(self.properties(properties, depth, references)?)
@@ -87,6 +92,50 @@ impl<'d> Builder<'_, 'd> {
         // Thousands of small maps are kept: each no larger than it must be.
         let out = Value::Object(out.into_iter().collect());
         Ok(if is_nullable(map) { nullable(out) } else { out })
+    }
+
+    /// Keywords that deny what fits another schema, where that schema cannot be kept as it is
+    /// written: what is left out of it, the whole would deny more.
+    fn unkept(&self, map: &'d Map<String, Value>) -> &'static [&'static str] {
+        let is_unkept = |key: &str| {
+            map.get(key)
+                .is_some_and(|denied| !self.is_kept_whole(denied, &mut { DENIED_PARTS_MAX }))
+        };
+        match (is_unkept("not"), is_unkept("if")) {
+            (false, false) => &[],
+            (true, false) => &["not"],
+            (false, true) => &["if", "then", "else"],
+            (true, true) => &["not", "if", "then", "else"],
+        }
+    }
+
+    /// Returns true if nothing of a schema is left out here.
+    fn is_kept_whole(&self, schema: &'d Value, left: &mut usize) -> bool {
+        let Some(rest) = left.checked_sub(1) else { return false };
+        *left = rest;
+        let Value::Object(map) = schema else { return schema.is_boolean() };
+        map.iter().all(|(key, value)| match (key.as_str(), value) {
+            ("title" | "description" | "type" | "required" | "const", _) => true,
+            (key, _) if key.starts_with("x-") => true,
+            ("enum", Value::Array(options)) => options.len() <= OPTIONS_MAX,
+            ("minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "maxItems", _) => {
+                self.detail.limits
+            }
+            ("$ref", Value::String(reference)) => {
+                let target = self.schemas.document.pointed(reference);
+                self.detail.references >= DENIED_REFERENCES_MIN
+                    && map.len() == 1
+                    && target.is_some_and(|target| self.is_kept_whole(target, left))
+            }
+            ("properties", Value::Object(fields)) => {
+                fields.values().all(|field| self.is_kept_whole(field, left))
+            }
+            ("allOf" | "anyOf", Value::Array(parts)) => {
+                parts.iter().all(|part| self.is_kept_whole(part, left))
+            }
+            ("items" | "additionalProperties" | "not", inner) => self.is_kept_whole(inner, left),
+            _ => false,
+        })
     }
 
     /// Schemas of the fields whose names fit patterns.

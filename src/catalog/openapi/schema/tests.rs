@@ -123,3 +123,37 @@ fn what_stands_beside_a_reference_counts() {
         ]})
     );
 }
+
+#[test]
+fn what_must_not_fit_is_kept_whole_or_not_at_all() {
+    let fields: Map<String, Value> =
+        (0..30).map(|n| (format!("p{n}"), json!({"type": "string", "minLength": 3}))).collect();
+    let schemas = json!({
+        "Named": {"type": "object", "required": ["a"], "properties": {"a": {"const": 1}}},
+        "Long": {"type": "object", "properties": fields, "required": ["p0"]},
+        "Odd": {"type": "string", "contentMediaType": "x/y"},
+        "Read": {"type": "object", "properties": {"id": {"type": "string", "readOnly": true}}},
+    });
+    let refers = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let few = Detail { references: 0, limits: false, ..ALL };
+    for (denied, by_all, by_few) in [
+        (json!({"required": ["a"]}), true, true),
+        (json!({"enum": ["a", "b"]}), true, true),
+        (json!({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}), true, true),
+        (refers("Named"), true, false),
+        (refers("Long"), true, false),
+        (json!({"minLength": 2}), true, false),
+        (refers("Odd"), false, false),
+        (refers("Read"), false, false),
+        (refers("Gone"), false, false),
+        (json!({"oneOf": [{"type": "string"}, {"minLength": 2}]}), false, false),
+    ] {
+        for (detail, is_kept) in [(ALL, by_all), (few, by_few)] {
+            let top = json!({"not": denied, "if": denied, "then": {"type": "string"}});
+            let (top, _) = built(schemas.clone(), top, detail).unwrap();
+            for key in ["not", "if", "then"] {
+                assert_eq!(top.get(key).is_some(), is_kept, "{key} of {denied}: {top}");
+            }
+        }
+    }
+}

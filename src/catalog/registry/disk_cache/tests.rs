@@ -14,6 +14,7 @@ fn tool(name: &str) -> Arc<Tool> {
     let offered = OfferedTool {
         fingerprint: Some("f".into()),
         is_relaxed: false,
+        former: Some(crate::model::FormerName { name: "before".into(), new_from: 1 }),
         operation: Some(Operation::Get),
         name: name.to_owned(),
         title: Some("A title".to_owned()),

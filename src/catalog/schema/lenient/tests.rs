@@ -146,9 +146,106 @@ fn a_value_may_fit_several_forms_and_must_fit_one() {
     for same in [json!({"const": {"oneOf": [1]}}), json!({"not": {"oneOf": [{}, {}]}})] {
         assert_eq!(any_of_for_one_of(&same), same);
     }
-    let through = json!({"properties": {"a": {"oneOf": [{"type": "string"}]},
-        "b": {"$ref": "#/properties/a/oneOf/0"}}});
-    assert_eq!(any_of_for_one_of(&through), through);
+    // A reference may lead through forms.
+    let through = json!({"properties": {
+        "a": {"oneOf": [{"type": "string"}, {"minLength": 0}, {"type": "number"}]},
+        "b": {"$ref": "#/properties/a/oneOf/0"},
+    }});
+    assert!(takes(&through, json!({"a": "x", "b": "y"})), "{}", any_of_for_one_of(&through));
+    assert!(!takes(&through, json!({"a": "x", "b": 1})));
+    // Fields may be called as keywords are.
+    let called = json!({"properties": {"not": {"oneOf": [{"type": "integer"}, {"minimum": 0}]},
+        "default": {"oneOf": [{"type": "integer"}, {"minimum": 0}]}}});
+    assert!(takes(&called, json!({"not": 1, "default": 1})));
+}
+
+#[test]
+fn what_must_not_fit_is_kept_to_the_letter_down_to_what_it_refers_to() {
+    let a = json!({"type": "object", "required": ["a"], "properties": {"a": {"default": 1}}});
+    let forms = json!({"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 0}]});
+    let never = json!({"type": "string", "enum": [1]});
+    let nested = json!({"allOf": [{"$ref": "#/$defs/A"}]});
+    let definitions = json!({"A": a, "Forms": forms, "Never": never, "Nested": nested});
+    for (name, schema, good, bad) in [
+        (
+            "a definition with a default",
+            json!({"not": {"$ref": "#/$defs/A"}}),
+            json!({}),
+            json!({"a": 1}),
+        ),
+        ("through another", json!({"not": {"$ref": "#/$defs/Nested"}}), json!({}), json!({"a": 1})),
+        (
+            "forms that are counted",
+            json!({"properties": {"x": {"not": {"$ref": "#/$defs/Forms"}}}}),
+            json!({"x": 5}),
+            json!({"x": -1}),
+        ),
+        (
+            "what no value fits",
+            json!({"properties": {"x": {"not": {"$ref": "#/$defs/Never"}}}, "required": ["x"]}),
+            json!({"x": 5}),
+            json!({}),
+        ),
+        (
+            "a condition",
+            json!({"if": {"$ref": "#/$defs/A"}, "then": {"required": ["b"]}}),
+            json!({}),
+            json!({"a": 1}),
+        ),
+        (
+            "a condition with another way",
+            json!({"if": {"properties": {"k": {"const": 1}}, "required": ["k"]},
+                "then": {"required": ["b"]}, "else": {"required": ["c"]}}),
+            json!({"c": 1}),
+            json!({"k": 1}),
+        ),
+        (
+            "items that are counted",
+            json!({"properties": {"l": {"type": "array", "contains": {"$ref": "#/$defs/A"},
+                "maxContains": 1}}}),
+            json!({"l": [{"a": 1}, {}]}),
+            json!({"l": []}),
+        ),
+    ] {
+        let mut whole = schema;
+        whole["$defs"] = definitions.clone();
+        let (schema, _) = relaxed(whole);
+        assert!(takes(&schema, good), "{name}: {schema}");
+        assert!(!takes(&schema, bad), "{name}: {schema}");
+    }
+    // The same definition, where it must fit, is relaxed.
+    let (both, _) = relaxed(json!({
+        "properties": {"yes": {"$ref": "#/$defs/A"}, "no": {"not": {"$ref": "#/$defs/A"}}},
+        "$defs": definitions,
+    }));
+    assert!(takes(&both, json!({"yes": {}, "no": {}})) && !takes(&both, json!({"no": {"a": 1}})));
+    // What refers to itself is copied once.
+    let ring = json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/Ring"},
+        "a": {"default": 1}}, "required": ["a"]});
+    let (ring, _) = relaxed(json!({"not": {"$ref": "#/$defs/Ring"}, "$defs": {"Ring": ring}}));
+    assert!(takes(&ring, json!({})) && !takes(&ring, json!({"a": 1})), "{ring}");
+    assert_eq!(ring["$asWritten"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn what_must_not_fit_is_given_up_where_it_is_too_much_to_keep() {
+    let definitions: Map<String, Value> = (0..100)
+        .map(|n| {
+            let next = json!({"$ref": format!("#/$defs/D{}", (n + 1) % 100)});
+            let fields = json!({"a": {"default": 1}, "next": next});
+            (format!("D{n}"), json!({"properties": fields, "required": ["a"]}))
+        })
+        .collect();
+    let (schema, _) = relaxed(json!({
+        "not": {"$ref": "#/$defs/D0"},
+        "properties": {"if": {"type": "string"}, "then": {"type": "string"}, "not": {"type": "string"}},
+        "if": {"$ref": "#/$defs/D1"}, "then": false, "else": false,
+        "$defs": definitions,
+    }));
+    assert!(takes(&schema, json!({"a": 1, "not": "x"})) && takes(&schema, json!({})), "{schema}");
+    assert!(!takes(&schema, json!({"if": 1})), "fields that are called so are checked: {schema}");
+    let missing = json!({"not": {"$ref": "#/$defs/Gone"}});
+    assert!(takes(&relaxed(missing).0, json!({})));
 }
 
 #[test]

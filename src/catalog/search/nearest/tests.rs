@@ -77,3 +77,29 @@ fn a_slip_is_found_among_ten_thousand_paths_of_which_few_are_compared() {
         !nearest("service0.issues.create", &folds, &letters, hidden).iter().any(|at| !hidden(*at))
     );
 }
+
+#[test]
+fn the_operations_of_a_group_that_exists_are_suggested_for_one_that_does_not() {
+    let known = [
+        "do.domainrecords.createrecord",
+        "do.domainrecords.deleterecord",
+        "do.domainrecords.listrecords",
+        "do.domainrecords.getrecord",
+        "do.droplets.create",
+        "do.droplets.listall",
+        "other.domainrecords.create",
+    ];
+    let folds: Vec<String> = known.iter().map(|path| fold(path)).collect();
+    let among = |wrong: &str| -> Vec<&str> {
+        siblings(wrong, &folds, |at| at != 3).into_iter().map(|at| known[at]).collect()
+    };
+    assert_eq!(among("do.domainRecords.create")[0], "do.domainrecords.createrecord");
+    assert_eq!(among("do.droplets.creat"), ["do.droplets.create"]);
+    let any = among("do.domainRecords.zzz");
+    assert_eq!(any.len(), 3);
+    assert!(any.iter().all(|path| path.starts_with("do.domainrecords.")), "{any:?}");
+    assert!(!any.contains(&known[3]), "what is hidden is not told");
+    for wrong in ["do.create", "create", "do.volumes.create"] {
+        assert_eq!(among(wrong), Vec::<&str>::new(), "{wrong}");
+    }
+}

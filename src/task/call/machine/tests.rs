@@ -43,6 +43,7 @@ pub(super) static ALLOWED: LazyLock<Decision> = LazyLock::new(|| {
         annotations: Annotations::default(),
         trusted: false,
         operation: None,
+        former: None,
     };
     let caller = Caller {
         workspace: "local",
