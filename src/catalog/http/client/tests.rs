@@ -531,7 +531,7 @@ async fn refused_in(words: &'static str, request: fn(Url) -> ServiceRequest) -> 
 #[tokio::test]
 async fn a_token_is_renewed_in_whatever_words_it_is_refused() {
     fn mutation(url: Url) -> ServiceRequest {
-        ServiceRequest { keeps_method: true, ..post(url) }
+        ServiceRequest { is_graphql: true, ..post(url) }
     }
     fn query(url: Url) -> ServiceRequest {
         ServiceRequest { idempotent: true, ..mutation(url) }
