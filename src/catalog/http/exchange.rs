@@ -191,6 +191,15 @@ fn with_body(
     })
 }
 
+/// The answer, decoded. Without a body there is nothing to decode, whatever the headers say.
+fn decoded(answer: reqwest::Response, is_bare: bool) -> Result<reqwest::Response, ServiceFailure> {
+    let status = answer.status();
+    if is_bare {
+        return Ok(answer);
+    }
+    encoding::decoded(answer).map_err(|why| ServiceFailure::Encoding(refused_too(status, why)))
+}
+
 async fn read(
     answer: reqwest::Response,
     request: &ServiceRequest,
@@ -198,14 +207,8 @@ async fn read(
     target: &Target<'_>,
 ) -> Result<ServiceAnswer, ServiceFailure> {
     let status = answer.status();
-    // Without a body there is nothing to decode, whatever the headers say.
     let is_bare = hop.method == Method::HEAD || matches!(status.as_u16(), 204 | 205 | 304);
-    let mut answer = if is_bare {
-        answer
-    } else {
-        encoding::decoded(answer)
-            .map_err(|why| ServiceFailure::Encoding(refused_too(status, why)))?
-    };
+    let mut answer = decoded(answer, is_bare)?;
     let headers = answer.headers().clone();
     let is_refusal = !status.is_success();
     let kept_max = if is_refusal { REFUSAL_BYTES_MAX } else { usize::MAX };

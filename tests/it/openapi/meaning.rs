@@ -368,11 +368,11 @@ async fn a_credential_is_told_by_its_place_and_by_the_name_of_any_service() {
     }
 }
 
-#[tokio::test]
-async fn paths_are_read_as_real_descriptions_write_them() {
+/// Operations whose paths are written in every way.
+async fn odd_paths() -> Echo {
     let text = |name: &str| parameter(name, "path", json!({}));
     let raw = parameter("where", "path", json!({"allowReserved": true}));
-    let echo = Echo::of(
+    Echo::of(
         json!({
             "/v1/{+res}": {"get": operation("plus", json!({"parameters": [text("res")]}))},
             "/v2/{+res}:publish": {"post": operation("verb", json!({"parameters": [text("res")]}))},
@@ -398,7 +398,12 @@ async fn paths_are_read_as_real_descriptions_write_them() {
         }),
         json!({}),
     )
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn paths_are_read_as_real_descriptions_write_them() {
+    let echo = odd_paths().await;
     for (name, args, line) in [
         ("plus", json!({"res": "areas/a/lists/b c"}), "GET /v1/areas/a/lists/b%20c"),
         ("verb", json!({"res": "areas/a"}), "POST /v2/areas/a:publish"),
