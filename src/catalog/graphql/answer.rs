@@ -35,8 +35,6 @@ const ERRORS_MAX: usize = 5;
 /// Fields that failed, and their depth, beyond which they are not distinguished.
 const FIELDS_MAX: usize = 32;
 const PATH_MAX: usize = 12;
-/// Longest message of one error, in bytes.
-const MESSAGE_BYTES_MAX: usize = 500;
 /// Longest part of an answer that came with errors and is told, in bytes.
 const PARTIAL_BYTES_MAX: usize = 1_500;
 /// Longest head of a body that is no GraphQL, in bytes.
@@ -45,20 +43,6 @@ const HEAD_BYTES_MAX: usize = 300;
 const THROTTLED: [&str; 5] =
     ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
 
-/// Parts of the codes, and where there is none of the words, by which services say that a caller
-/// has no right to something.
-const DENIED_CODES: [&str; 7] =
-    ["ACCESS_DENIED", "AUTHENTIC", "AUTHORIZ", "FORBIDDEN", "NOT_ALLOWED", "PERMISSION", "SCOPE"];
-const DENIED_WORDS: [&str; 8] = [
-    "access denied",
-    "forbidden",
-    "may not",
-    "no right",
-    "not allowed",
-    "not authorized",
-    "permission",
-    "unauthorized",
-];
 /// Largest answer in which it is looked whether a field has a value anywhere, in bytes.
 const LOOKED_BYTES_MAX: usize = 1024 * 1024;
 /// Said of a mutation whose response does not say whether it was performed.

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{DENIED_CODES, DENIED_WORDS, MESSAGE_BYTES_MAX};
 use crate::base::{
     json::repair::{self, Changes},
     text::cut,
@@ -14,6 +13,22 @@ use crate::base::{
 
 /// Most errors of one answer that are kept.
 const KEPT_MAX: usize = 10_000;
+/// Longest message of one error, in bytes.
+const MESSAGE_BYTES_MAX: usize = 500;
+/// Parts of the codes, and where there is none of the words, by which services say that a caller
+/// has no right to something.
+const DENIED_CODES: [&str; 7] =
+    ["ACCESS_DENIED", "AUTHENTIC", "AUTHORIZ", "FORBIDDEN", "NOT_ALLOWED", "PERMISSION", "SCOPE"];
+const DENIED_WORDS: [&str; 8] = [
+    "access denied",
+    "forbidden",
+    "may not",
+    "no right",
+    "not allowed",
+    "not authorized",
+    "permission",
+    "unauthorized",
+];
 
 /// A body as text, and what was repaired for it to be JSON.
 pub(super) fn text(body: &[u8]) -> (Cow<'_, [u8]>, Option<Changes>) {
