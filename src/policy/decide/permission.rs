@@ -62,7 +62,8 @@ impl<'p> Evaluation<'p, '_> {
         if permissions.iter().any(|found| found.by_class) {
             self.reserve_class_limit();
         }
-        permissions.extend(restrictions);
+        // Of equal ones the rule of a file is told, not a default.
+        permissions.splice(..0, restrictions);
         let strictest = permissions
             .into_iter()
             .reduce(|first, next| if next.permission > first.permission { next } else { first });
