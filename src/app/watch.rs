@@ -110,10 +110,9 @@ fn watcher(files: &[PathBuf], changed: mpsc::Sender<()>) -> Option<RecommendedWa
     };
     let watched = notify::recommended_watcher(notify).and_then(|mut watcher| {
         // A folder that does not exist yet is left to the comparing.
-        let folders = folders.iter().filter(|folder| folder.is_dir());
+        let mut folders = folders.iter().filter(|folder| folder.is_dir());
         folders
-            .map(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))
-            .collect::<Result<(), _>>()
+            .try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))
             .map(|()| watcher)
     });
     watched

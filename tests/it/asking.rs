@@ -1,11 +1,20 @@
 //! Calls that wait for approval, and a person at a terminal who is asked about them.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    time::timeout,
+};
 
 use crate::{
     approvals::ASKS,
-    cli::say,
-    support::{policy::Policed, terminal::AtTerminal},
+    support::{
+        policy::Policed,
+        server::{PATIENCE, airlock},
+        terminal::AtTerminal,
+    },
 };
 
 const PROMPT: &str = "Approve? [y/N/d(eny with a reason)] ";
@@ -174,20 +183,26 @@ async fn who_does_not_want_to_be_asked_gets_the_command_and_the_link() {
         assert_eq!((code, shown.contains("Approve?")), (Some(0), false), "{flag}: {shown}");
     }
     // Nor is anybody asked where there is no terminal, whatever is piped in.
-    let args = ["run", file.as_str()];
-    let running = say(&config, &args, "y\ny\ny\n");
-    let deciding = async {
-        let approval = policed.pending(1).await.remove(0);
-        policed.word(&approval, "deny", json!({})).await
-    };
-    let (said, _) = tokio::join!(running, deciding);
+    let mut running = airlock(&config);
+    running.args(["run", &file]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = running.spawn().unwrap();
+    running.stdin.take().unwrap().write_all(b"y\ny\ny\n").await.unwrap();
+    let mut lines = BufReader::new(running.stderr.take().unwrap()).lines();
+    let mut beside = String::new();
+    while let Some(line) = timeout(PATIENCE, lines.next_line()).await.expect("it goes on").unwrap()
+    {
+        beside.push_str(&line);
+        if line.contains("/approvals/apr_") {
+            let approval = policed.pending(1).await.remove(0);
+            policed.word(&approval, "deny", json!({})).await;
+        }
+    }
+    let code = running.wait().await.unwrap().code();
     assert!(
-        said.code == Some(126)
-            && said.beside.contains("airlock approvals show apr_")
-            && said.beside.contains("/approvals/apr_")
-            && !said.beside.contains("Approve?"),
-        "{}",
-        said.beside
+        code == Some(126)
+            && beside.contains("airlock approvals show apr_")
+            && !beside.contains("Approve?"),
+        "{beside}"
     );
 }
 

@@ -24,7 +24,7 @@ fn ids(list: &Value) -> Vec<&str> {
 async fn what_a_pipe_reads_is_whole() {
     let server = TestServer::start().await;
     let config = server.config_file();
-    let long = "long ".repeat(40);
+    let long = "long ".repeat(30);
     server.run(&format!("throw new Error({:?})", format!("{long}end of the error"))).await;
     let tasks = say(&config, &["tasks", "list"], "").await.out;
     assert!(tasks.contains("end of the error") && !tasks.contains('…'), "{tasks}");

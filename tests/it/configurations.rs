@@ -169,5 +169,5 @@ async fn a_file_that_is_not_read_is_told_to_the_person_the_model_and_the_program
     let none = here.join("none.toml");
     std::fs::write(&none, "[store]\nurl = \"sqlite://none.db\"\n").unwrap();
     let (code, _, error) = said(&none, &["tools", "list"]).await;
-    assert!(code == 0 && error.contains("no upstreams are configured"), "{error}");
+    assert!(code == 0 && error.contains("no upstream is configured"), "{error}");
 }

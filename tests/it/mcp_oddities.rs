@@ -138,7 +138,7 @@ async fn whatever_a_tool_answers_reaches_the_program_and_what_is_odd_is_told() {
         let is_repaired = warning.contains("repaired");
         eventually(&format!("the note of `{name}` tells it"), async || {
             let note = note(&server, name).await;
-            (note.contains("not valid JSON and were repaired") == is_repaired).then_some(())
+            (note.contains("not valid JSON and was repaired") == is_repaired).then_some(())
         })
         .await;
     }
@@ -200,7 +200,7 @@ async fn an_answer_that_cannot_be_read_and_an_odd_error_fail_the_call_at_once() 
         let message = answer["result"][1].as_str().unwrap();
         assert!(message.contains(words), "{name}: {message}");
     }
-    assert!(note(&server, "cut").await.contains("1 messages that could not be read"));
+    assert!(note(&server, "cut").await.contains("1 message that could not be read"));
     server.stop().await;
 }
 
@@ -226,7 +226,7 @@ async fn odd_tools_and_an_odd_handshake_take_no_other_tool_away() {
     for words in [
         "take any object: `bare`, `nul`, `list`",
         "tools left out: entry 9 has no `name`, entry 10 is no object",
-        "1 messages that were not valid JSON and were repaired",
+        "1 message that was not valid JSON and was repaired",
     ] {
         assert!(note.contains(words), "{note}");
     }

@@ -156,7 +156,7 @@ async fn a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown() {
     }
     let after = say(&config, &["upstreams", "check"], "").await;
     assert_eq!(after.code, Some(0), "{}{}", after.out, after.beside);
-    assert!(after.out.contains("mcp 1 tools"), "{}", after.out);
+    assert!(after.out.contains("mcp 1 tool"), "{}", after.out);
     let kept = std::fs::read_to_string(folder.path().join("airlock.db.secrets")).unwrap();
     for text in [&told, &after.out, &after.beside, &kept] {
         assert!(

@@ -320,6 +320,7 @@ async fn validating_needs_no_server_and_tells_every_problem_with_its_place() {
         "{}",
         tested.out
     );
+    assert!(!folder.path().join("airlock.db").exists(), "nothing was opened");
     let linted = say(&config, &["policy", "lint", &file]).await;
     assert!(
         linted.code == Some(0) && linted.beside.contains("no problems found in 1 file"),
@@ -327,7 +328,6 @@ async fn validating_needs_no_server_and_tells_every_problem_with_its_place() {
         linted.out,
         linted.beside
     );
-    assert!(!folder.path().join("airlock.db").exists(), "nothing was opened");
 }
 
 #[tokio::test]

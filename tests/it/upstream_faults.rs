@@ -404,10 +404,10 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
       response_too_large: the response of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up.all.read` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
-      invalid_response: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
+      invalid_response: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"; whether the call had an effect is not known
     InvalidJson
       invalid_response: `up.all.read` says that it answers with JSON, and does not: "{\"half\": "
-      invalid_response: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "
+      invalid_response: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "; whether the call had an effect is not known
     Garbage
       upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
@@ -452,10 +452,10 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
       upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
     Status500
       upstream_rejected 500, retryable: `up` answered HTTP 500: at main.c:1 in main()
-      upstream_rejected 500: `up` answered HTTP 500: at main.c:1 in main()
+      upstream_rejected 500: `up` answered HTTP 500: at main.c:1 in main(); whether the mutation had an effect is not known: look at its effect before repeating it
     Status503
       upstream_rejected 503, retryable: `up` answered HTTP 503: {"error":"come back"}
-      upstream_rejected 503: `up` answered HTTP 503: {"error":"come back"}
+      upstream_rejected 503: `up` answered HTTP 503: {"error":"come back"}; whether the mutation had an effect is not known: look at its effect before repeating it
     SlowHeaders
       upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
       upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
@@ -467,8 +467,10 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
       response_too_large: the response of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>
+      invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>; whether the mutation had an effect is not known: look at its effect before repeating it
     InvalidJson
       invalid_response: `up` answered something that is not GraphQL: {"half":
+      invalid_response: `up` answered something that is not GraphQL: {"half":; whether the mutation had an effect is not known: look at its effect before repeating it
     Garbage
       upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known

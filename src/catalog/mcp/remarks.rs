@@ -125,7 +125,7 @@ mod tests {
         remarks.add_unaddressed("parse\nerror");
         let note = remarks.note().unwrap();
         assert_eq!(note.matches("is no message (3 times so far)").count(), 1, "{note}");
-        assert!(note.contains("it sent 1 messages that could not be read"), "{note}");
+        assert!(note.contains("it sent 1 message that could not be read"), "{note}");
         assert!(note.contains("the last one: \"parse error\""), "{note}");
     }
 }

@@ -4,19 +4,19 @@
 //! apart. The same document gives the same names in whatever order it lists its operations; where
 //! several want one name, none gets it because it came first.
 
+mod distinctions;
 mod former;
 mod named;
 mod own;
-mod ways;
 mod words;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-pub(super) use self::{named::Named, words::words};
 use self::{
+    distinctions::{DISTINCTIONS, Distinction},
     own::{Api, Own},
-    ways::{WAYS, Way},
 };
+pub(super) use self::{named::Named, words::words};
 use crate::{
     base::{digest::sha256, text::cut},
     model::FormerName,
@@ -84,8 +84,8 @@ impl<'a> Naming<'a> {
 
     fn names(mut self) -> Vec<String> {
         // Each way makes longer names, which may in turn be taken.
-        for way in WAYS {
-            self.lengthen(way);
+        for distinction in DISTINCTIONS {
+            self.lengthen(distinction);
         }
         for same in self.contested() {
             for at in same {
@@ -104,11 +104,11 @@ impl<'a> Naming<'a> {
     }
 
     /// Adds words to the names that several want, where the words tell them apart.
-    fn lengthen(&mut self, way: Way) {
+    fn lengthen(&mut self, distinction: Distinction) {
         let mut taken: HashSet<String> = self.names.iter().cloned().collect();
         for same in self.contested() {
             let each = same.iter().map(|at| (&self.operations[*at], &self.own[*at]));
-            let more = way.words(&each.collect::<Vec<_>>());
+            let more = distinction.words(&each.collect::<Vec<_>>());
             let longer: Vec<String> =
                 same.iter().zip(&more).map(|(at, more)| self.longer(*at, more)).collect();
             let distinct: HashSet<&String> = longer.iter().collect();

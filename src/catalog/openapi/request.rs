@@ -41,8 +41,8 @@ const FIELDS_MAX: usize = 1_000;
 pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceRequest, bool), String> {
     let base = plan.base.as_ref().map_err(|elsewhere| {
         format!(
-            "`{} {}` is at another origin, `{elsewhere}`; to call it, add an upstream with the same \
-            `spec` and this address as its `server`",
+            "`{} {}` is at another origin, `{elsewhere}`; to call it, add an upstream with the \
+            same `spec` and this address as its `server`",
             plan.method, plan.route
         )
     })?;

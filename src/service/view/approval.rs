@@ -140,7 +140,7 @@ pub struct Program {
     /// The line that makes the call, from 1; null where it is not known.
     pub line: Option<u32>,
     /// The last line of that call, which may take several; null where it is not known.
-    #[serde(default)]
+    #[serde(default, rename = "lastLine")]
     pub last_line: Option<u32>,
     /// The text of `line`.
     pub snippet: Option<String>,

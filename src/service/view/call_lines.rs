@@ -40,12 +40,11 @@ impl Scan {
         while let Some(c) = chars.next() {
             let next = chars.peek().copied();
             match (self.quote, c) {
-                _ if self.in_comment => {
-                    if c == '*' && next == Some('/') {
-                        self.in_comment = false;
-                        chars.next();
-                    }
+                (_, '*') if self.in_comment && next == Some('/') => {
+                    self.in_comment = false;
+                    chars.next();
                 }
+                _ if self.in_comment => {}
                 (Some(_), '\\') => drop(chars.next()),
                 (Some(quote), c) if c == quote => self.quote = None,
                 (Some(_), _) => {}

@@ -34,9 +34,11 @@ async fn an_upstream_that_is_added_by_a_command_is_in_force_when_the_command_say
     let server = TestServer::with(&demo(&[])).await;
     let config = server.config_file();
     let program = env!("CARGO_BIN_EXE_airlock");
-    let added =
-        say(&config, &["upstreams", "add", "--name", "two", "--", program, "__demo-upstream"])
-            .await;
+    let added = say(
+        &config,
+        &["upstreams", "add", "--yes", "--name", "two", "--", program, "__demo-upstream"],
+    )
+    .await;
     assert_eq!(added.code, 0, "{}", added.beside);
     assert!(added.beside.contains("in force: the running server"), "{}", added.beside);
     let listed = say(&config, &["upstreams", "list"]).await;
@@ -57,9 +59,11 @@ async fn a_change_that_the_server_refuses_is_not_said_to_be_in_force() {
     let text = std::fs::read_to_string(&config).unwrap();
     server.write_config(&text.replace("[policy]\n", "[policy]\nfiles = [\"missing.yaml\"]\n"));
     let program = env!("CARGO_BIN_EXE_airlock");
-    let added =
-        say(&config, &["upstreams", "add", "--name", "two", "--", program, "__demo-upstream"])
-            .await;
+    let added = say(
+        &config,
+        &["upstreams", "add", "--yes", "--name", "two", "--", program, "__demo-upstream"],
+    )
+    .await;
     assert!(!added.beside.contains("has taken it up"), "{}", added.beside);
     assert!(
         added.beside.contains("refuses the change") && added.beside.contains("missing.yaml"),

@@ -168,7 +168,7 @@ async fn other_routes_and_methods_answer_in_one_json_shape() {
     let server = Server::start().await;
     let raw = server.raw();
     for (method, path, status, code) in [
-        ("GET", "/", 404, "route_not_found"),
+        ("GET", "/x", 404, "route_not_found"),
         ("GET", "/mcp/x", 404, "route_not_found"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
         ("GET", "/v1/tasks", 401, "unauthorized"),

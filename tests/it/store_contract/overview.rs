@@ -27,10 +27,10 @@ pub(super) async fn ids_are_found_by_their_beginning_the_newest_first(store: Sha
         store.ids(workspace, Timestamp::now(), beginning(text)).await.unwrap()
     };
     for id in &all {
-        assert_eq!(ids("local", id).await, [id.clone()]);
+        assert_eq!(ids("local", id).await, std::slice::from_ref(id));
     }
     assert_eq!(ids("local", &foreign).await, <[String; 0]>::default());
-    assert_eq!(ids("other", &foreign[..12]).await, [foreign.clone()]);
+    assert_eq!(ids("other", &foreign[..12]).await, std::slice::from_ref(&foreign));
     let common = &all[0][..9];
     let mut newest: Vec<_> = all.iter().filter(|id| id.starts_with(common)).cloned().collect();
     newest.sort_unstable_by(|a, b| b.cmp(a));

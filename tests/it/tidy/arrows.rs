@@ -31,7 +31,7 @@ const POLICY_FLOORS: Floors = &[
     &["compile"],
     &["loaded.rs"],
     &["view.rs", "decide"],
-    &["policy_tests.rs", "lint", "import", "fuzz.rs"],
+    &["policy_tests.rs", "lint", "import", "fuzz.rs", "tests"],
     &["mod.rs"],
 ];
 

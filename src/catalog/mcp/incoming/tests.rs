@@ -2,7 +2,7 @@ use rmcp::model::JsonRpcMessage;
 use serde_json::Value;
 
 use super::*;
-use crate::catalog::mcp::message::UNNUMBERED;
+use crate::{base::plural::counted, catalog::mcp::message::UNNUMBERED};
 
 /// What is passed on of a text; each must be a message to the library.
 fn read(incoming: &Incoming, text: &str, posted: Option<i64>) -> Vec<Value> {
@@ -56,7 +56,7 @@ fn a_text_that_is_nearly_json_is_repaired_and_counted() {
         let kept = incoming.results.take(&RequestId::Number(7)).unwrap();
         assert_eq!(kept.json.get(), repaired);
         assert!(kept.repairs.is_some());
-        assert!(note(&incoming).contains("1 messages that were not valid JSON"));
+        assert!(note(&incoming).contains("1 message that was not valid JSON"));
     }
 }
 
@@ -101,7 +101,7 @@ fn what_cannot_be_read_fails_the_request_that_it_answers() {
         assert_eq!(passed[0]["error"]["code"], UNREADABLE, "{text}");
         let words = passed[0]["error"]["message"].as_str().unwrap();
         assert!(words.ends_with(text), "{words}");
-        assert!(note(&incoming).contains("1 messages that could not be read"));
+        assert!(note(&incoming).contains("1 message that could not be read"));
     }
     // Where there is no id in it, only the request that was posted can be meant.
     let text = r#"{"jsonrpc":"2.0","result":{"a":01}}"#;
@@ -133,7 +133,8 @@ fn what_is_no_message_is_dropped_and_counted_and_never_answered() {
     incoming.results.expect(&RequestId::Number(7));
     for (at, line) in lines.iter().enumerate() {
         assert!(read(&incoming, line, None).is_empty(), "{line}");
-        let told = format!("what is no message ({} times so far)", at + 1);
+        let times = counted(at + 1, "time");
+        let told = format!("what is no message ({times} so far)");
         // A list is counted once for each of its entries.
         assert!(note(&incoming).contains(&told) || at >= 7, "{line}: {}", note(&incoming));
     }
@@ -183,7 +184,7 @@ fn an_answer_without_an_id_is_that_of_the_posted_request_and_else_told() {
         assert_eq!(read(&incoming(), &error, Some(9))[0]["id"], 9);
         let incoming = incoming();
         assert!(read(&incoming, &error, None).is_empty());
-        assert!(note(&incoming).contains("1 errors that name no request, the last one: \"x\""));
+        assert!(note(&incoming).contains("1 error that names no request, the last one: \"x\""));
     }
     assert_eq!(read(&incoming(), r#"{"jsonrpc":"2.0","result":{}}"#, Some(9))[0]["id"], 9);
 }

@@ -179,8 +179,8 @@ fn description(found: &Found<'_>, is_cut: bool) -> String {
     }
     if is_cut {
         out.push_str(&format!(
-            "The type of its result is larger than the {ANSWER_BYTES_MAX} bytes that are kept; what \
-            is left out of it is `unknown`.\n\n"
+            "The type of its result is larger than the {ANSWER_BYTES_MAX} bytes that are kept; \
+            what is left out of it is `unknown`.\n\n"
         ));
     }
     // What the tool stands for; `Plan::schema_of_body` is the same.

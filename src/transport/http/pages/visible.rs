@@ -67,12 +67,12 @@ pub(super) fn brief(text: &str, chars_max: usize) -> Markup {
     }
 }
 
+/// Text in pieces, each with what marks it.
+type Marked = Vec<(Marking, String)>;
+
 /// Splits marked text after so many characters: what is marked stays marked, also where the word
 /// that it stands in is divided.
-fn split(
-    pieces: Vec<(Marking, String)>,
-    chars_max: usize,
-) -> (Vec<(Marking, String)>, Vec<(Marking, String)>) {
+fn split(pieces: Marked, chars_max: usize) -> (Marked, Marked) {
     let (mut head, mut rest, mut left) = (vec![], vec![], chars_max);
     for (marking, piece) in pieces {
         let count = piece.chars().count();

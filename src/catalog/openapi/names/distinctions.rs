@@ -17,7 +17,7 @@ type WordsOf = fn(&Named<'_>, &Own) -> Vec<String>;
 
 /// A way of telling apart: words that each gets.
 #[derive(Clone, Copy)]
-pub(super) enum Way {
+pub(super) enum Distinction {
     /// All of these words.
     Each(WordsOf),
     /// Of these words those that the others have not.
@@ -25,20 +25,20 @@ pub(super) enum Way {
 }
 
 /// All ways, in the order in which they are tried.
-pub(super) const WAYS: [Way; 10] = [
-    Way::Each(short_version),
-    Way::Each(variable),
-    Way::Difference(path),
-    Way::Difference(id),
-    Way::Each(method),
-    Way::Difference(route),
-    Way::Each(version),
-    Way::Difference(whole_route),
-    Way::Difference(whole_id),
-    Way::Each(whole_path),
+pub(super) const DISTINCTIONS: [Distinction; 10] = [
+    Distinction::Each(short_version),
+    Distinction::Each(variable),
+    Distinction::Difference(path),
+    Distinction::Difference(id),
+    Distinction::Each(method),
+    Distinction::Difference(route),
+    Distinction::Each(version),
+    Distinction::Difference(whole_route),
+    Distinction::Difference(whole_id),
+    Distinction::Each(whole_path),
 ];
 
-impl Way {
+impl Distinction {
     /// The words that each of these operations gets.
     pub(super) fn words(self, same: &[(&Named<'_>, &Own)]) -> Vec<Vec<String>> {
         match self {
