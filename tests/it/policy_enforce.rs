@@ -216,7 +216,8 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
         "policy_denied"
     );
     let (_, owner) = policed.server.owner(reqwest::Method::GET, "/v1/tools?limit=200").await;
-    let hidden = owner["tools"].as_array().unwrap().iter().find(|one| one["path"] == "demo.crash");
+    let hidden =
+        owner["results"].as_array().unwrap().iter().find(|one| one["path"] == "demo.crash");
     assert_eq!(hidden.unwrap()["verdict"], "deny", "the owner sees what is hidden: {owner}");
 }
 
