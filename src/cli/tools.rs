@@ -1,6 +1,6 @@
 //! `airlock tools`: the tools that code may call.
 
-use std::{io::Read, process::ExitCode};
+use std::{io::Read, process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -27,6 +27,9 @@ use crate::{
 /// Largest arguments of a call by hand, in bytes; they are part of a program, which has a bound of
 /// its own.
 const ARGS_BYTES_MAX: u64 = 200 * 1024;
+
+/// Age of the state that a server tells of itself, and a little more.
+const HEALTH_AGE_MAX: Duration = Duration::from_millis(1200);
 
 /// The commands on tools.
 #[derive(Debug, Subcommand)]
@@ -186,8 +189,14 @@ async fn failed_upstreams(
             .coded(ErrorCode::UpstreamUnavailable.as_str())
             .hint(format!("`airlock upstreams check {name}` connects to it"))
     };
-    let upstreams = client.health().await?.upstreams.into_iter();
+    let mut upstreams = client.health().await?.upstreams;
+    if upstreams.iter().any(|upstream| upstream.status == "connecting" && is_wanted(upstream)) {
+        // What was said may be from before the list was waited for.
+        tokio::time::sleep(HEALTH_AGE_MAX).await;
+        upstreams = client.health().await?.upstreams;
+    }
     Ok(upstreams
+        .into_iter()
         .filter(|upstream| upstream.status != "ready" && is_wanted(upstream))
         .map(of)
         .collect())

@@ -10,9 +10,8 @@ use crate::{
 };
 
 impl Service {
-    /// The state of the server. `degraded` where the store, the engine, the policy or a
-    /// changed configuration does not work;
-    /// an upstream that is down is only listed.
+    /// The state of the server. `degraded` where the store, the engine, the policy or a changed
+    /// configuration does not work; an upstream that is down is only listed.
     pub(super) async fn health(&self) -> Health {
         let store = self.store.check().await;
         if let Err(error) = &store {

@@ -1,6 +1,6 @@
 //! Finds probable mistakes in valid policy files: patterns that match no tool, former names,
-//! arguments that no schema has, rules that never apply. Pure: files and facts of tools in, findings
-//! out. Must not decide about calls.
+//! arguments that no schema has, rules that never apply. Pure: files and facts of tools in,
+//! findings out. Must not decide about calls.
 
 mod argument_use;
 mod arguments;
