@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 # Time limit of each step, in seconds.
@@ -86,8 +87,15 @@ def passes_signals_on():
         process.send_signal(getattr(signal, name))
         check(process.wait(WITHIN) == 0 and not lives(program), f"{name} ends the program in order, and the launcher with it")
     process, program = serve(start_new_session=True)
+    # Silence would block the reading.
+    silence = threading.Timer(WITHIN, os.kill, (program, signal.SIGKILL))
+    silence.start()
     process.send_signal(signal.SIGHUP)
-    check(process.wait(WITHIN) == -signal.SIGHUP and not lives(program), "SIGHUP ends both")
+    wait_for(lambda: b"the configuration is read again" in process.stderr.readline(), "the program's word about SIGHUP")
+    silence.cancel()
+    check(lives(program), "SIGHUP reaches the program, and both go on")
+    process.send_signal(signal.SIGTERM)
+    check(process.wait(WITHIN) == 0 and not lives(program), "SIGTERM after it ends both")
     process, program = serve(start_new_session=True)
     os.kill(program, signal.SIGKILL)
     check(process.wait(WITHIN) == -signal.SIGKILL, "a program that was killed looks killed")

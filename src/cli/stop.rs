@@ -2,6 +2,7 @@
 //! time mean one: a terminal and a supervisor may both send it.
 
 use std::{
+    fs::File,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,15 +29,19 @@ pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
     Ok(stop)
 }
 
-/// The signals of a server that was started to stay, to which SIGHUP means that it reads its
-/// configuration again.
+/// The signals of a server that was started to stay. SIGHUP means that it reads its configuration
+/// again, or that it stops, if it comes because the terminal that the server was started in is gone.
 pub(super) fn of_server() -> Result<Signals, Failure> {
     let signals = Signals { stop: CancellationToken::new(), reload: Arc::new(Notify::new()) };
+    let ends_with_terminal = !hangup_is_ignored() && has_terminal();
     let mut hangup = listen(SignalKind::hangup())?;
-    let reload = signals.reload.clone();
+    let (stop, reload) = (signals.stop.clone(), signals.reload.clone());
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            reload.notify_one();
+            match ends_with_terminal && !has_terminal() {
+                true => stop.cancel(),
+                false => reload.notify_one(),
+            }
         }
     });
     watch(signals.stop.clone(), None)?;
@@ -73,6 +78,11 @@ fn watch(stop: CancellationToken, mut hangup: Option<Signal>) -> Result<(), Fail
 
 fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::other(format!("signals cannot be received: {error}")))
+}
+
+/// True if the process has a controlling terminal. It loses it when the terminal is closed.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// True if the process was started to outlive its terminal, as by `nohup`.

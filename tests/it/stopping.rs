@@ -18,6 +18,7 @@ use crate::{
         clients::listen_post,
         policy::Policed,
         server::{TestServer, airlock, demo, demo_named, eventually},
+        terminal::AtTerminal,
     },
 };
 
@@ -185,4 +186,13 @@ async fn every_signal_to_stop_cancels_the_task_of_a_run() {
         let task = interrupted(signals).await;
         assert_eq!(task["status"], "cancelled", "{signals:?}: {task}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_ends_with_the_terminal_that_it_was_started_in() {
+    let folder = crate::cli::place("[server]\nlisten = \"127.0.0.1:0\"\n");
+    let terminal = AtTerminal::start(&folder.path().join("airlock.toml"), &["serve"]);
+    terminal.shows("ready", 1).await;
+    assert_eq!(terminal.close().await, Some(0), "in order");
+    assert!(!folder.path().join("airlock.db.instance.json").exists());
 }

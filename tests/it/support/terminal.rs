@@ -7,7 +7,11 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::Path,
     process::Stdio,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::Instant,
 };
 
@@ -28,6 +32,8 @@ pub(crate) struct AtTerminal {
     master: File,
     shown: Arc<Mutex<Vec<u8>>>,
     child: Child,
+    reader: JoinHandle<()>,
+    is_left: Arc<AtomicBool>,
 }
 
 impl AtTerminal {
@@ -69,15 +75,19 @@ impl AtTerminal {
             .expect("`setsid` of util-linux starts the binary");
         let master = File::from(master);
         let (mut reader, shown) = (master.try_clone().unwrap(), Arc::new(Mutex::new(vec![])));
-        let kept = shown.clone();
-        // Ends with the terminal's last user.
-        std::thread::spawn(move || {
+        let (kept, is_left) = (shown.clone(), Arc::new(AtomicBool::new(false)));
+        let left = is_left.clone();
+        // Ends with the terminal's last user, or when it is left.
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 kept.lock().extend_from_slice(&bytes[..count]);
+                if left.load(Ordering::SeqCst) {
+                    return;
+                }
             }
         });
-        Self { master, shown, child }
+        Self { master, shown, child, reader, is_left }
     }
 
     /// Everything that it showed so far.
@@ -101,6 +111,17 @@ impl AtTerminal {
     /// Presses keys.
     pub(crate) fn press(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Closes the terminal, and waits for the end of the command: its exit code.
+    pub(crate) async fn close(mut self) -> Option<i32> {
+        self.is_left.store(true, Ordering::SeqCst);
+        // Its echo wakes the reader, which has the terminal open as well.
+        self.press("\n");
+        self.reader.join().unwrap();
+        drop(self.master);
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("it ends with its terminal").unwrap().code()
     }
 
     /// Waits for the end: the exit code, standard output, and what was shown.
