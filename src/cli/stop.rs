@@ -30,7 +30,7 @@ pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
 }
 
 /// The signals of a server that was started to stay. SIGHUP means that it reads its configuration
-/// again, or that it stops, if it comes because the terminal that the server was started in is gone.
+/// again, or that it stops, if the terminal that the server was started in is gone.
 pub(super) fn of_server() -> Result<Signals, Failure> {
     let signals = Signals { stop: CancellationToken::new(), reload: Arc::new(Notify::new()) };
     let ends_with_terminal = !hangup_is_ignored() && has_terminal();

@@ -79,6 +79,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// SHA-256 digest of that file.
     pub file_digest: Option<String>,
+    /// The file sets no key.
+    is_file_empty: bool,
     /// `airlock.toml` in the current folder, if it exists and was not read because another program
     /// chose the folder.
     pub ignored_file: Option<PathBuf>,
@@ -192,20 +194,20 @@ impl Config {
         }
         let settings = show::settings(&keys, &store, &layers);
         let new_file = source::user_file(&variables);
-        let (limits, artifacts) = (keys.limits, keys.artifacts);
         let kept = sources.kept(file.as_deref(), variables);
         Ok(Self {
             server,
             store,
             secrets,
-            limits,
+            limits: keys.limits,
             sandbox,
-            artifacts,
+            artifacts: keys.artifacts,
             policy,
             approvals,
             upstreams,
             file,
             file_digest: layers.file_digest,
+            is_file_empty: layers.is_file_empty,
             ignored_file,
             new_file,
             settings,
@@ -223,7 +225,8 @@ impl Config {
     /// Reads the sources again: the same file, with the flags and the environment of the start.
     ///
     /// # Errors
-    /// All problems of all sources.
+    /// All problems of all sources. Also if the file was emptied or removed, as some editors do
+    /// before they write it: the defaults have another policy.
     pub fn reread(&self) -> Result<Self, ConfigError> {
         let kept = &self.sources;
         let read = Self::load(&Sources {
@@ -233,6 +236,15 @@ impl Config {
             folder: &kept.folder,
             search_folder: false,
         })?;
+        let lost = match (&self.file, &read.file) {
+            (Some(_), None) => Some("was removed"),
+            _ => (read.is_file_empty && !self.is_file_empty).then_some("was emptied"),
+        };
+        if let Some(lost) = lost {
+            let origin = Origin::File(self.file.clone().unwrap_or_default(), 0);
+            let message = format!("{lost}; restart the server to run with the defaults");
+            return Err(ConfigError::new(vec![Problem { origin, message }]));
+        }
         Ok(Self { ignored_file: self.ignored_file.clone(), sources: kept.clone(), ..read })
     }
 

@@ -39,9 +39,9 @@ its policy files without a restart, as soon as they are saved. On SIGHUP, `airlo
 at once. The environment and the flags stay those of the start.
 
 - **All or nothing.** The new file is checked as a whole, with the policy files that it names. If
-  anything in it is not valid, the last valid configuration stays in force. The log, `/healthz`
-  (`degraded`), `airlock doctor` and `airlock upstreams list` name the file, the line and the
-  reason. Correct the file, and it is taken up.
+  anything in it is not valid, or it was emptied, the last valid configuration stays in force. The
+  log, `/healthz` (`degraded`), `airlock doctor` and `airlock upstreams list` name the file, the
+  line and the reason. Correct the file, and it is taken up.
 - **Upstreams** are added, removed and connected again if one of their keys changed. All others keep
   their connections, processes and tools. Calls under way at a removed or changed upstream have 5 s
   to end; then they fail with `upstream_lost`. A changed program is started once the old one has

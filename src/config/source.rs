@@ -65,6 +65,8 @@ pub(super) struct Layers {
     origins: BTreeMap<Vec<String>, Origin>,
     /// Digest of the file as it was read.
     pub(super) file_digest: Option<String>,
+    /// The file sets no key.
+    pub(super) is_file_empty: bool,
 }
 
 impl Layers {
@@ -156,6 +158,7 @@ impl Layers {
 
     fn add_document(&mut self, document: &Document<&str>, text: &str, path: &Path) {
         self.origins.insert(vec![], Origin::File(path.to_path_buf(), 0));
+        self.is_file_empty = document.as_table().is_empty();
         self.add_table(document.as_table(), &mut vec![], text, path);
     }
 

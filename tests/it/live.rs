@@ -143,6 +143,8 @@ async fn a_broken_file_changes_nothing_until_it_is_mended() {
     let with = |line: &str| good.clone() + line;
     for (broken, place, reason) in [
         (with("[upstreams.x\n"), lines + 1, "is not valid TOML"),
+        (String::new(), 0, "was emptied"),
+        ("# being written\n".to_owned(), 0, "was emptied"),
         (with("[upstreams.x]\nurl = \"ftp://x\"\n"), lines + 2, "`upstreams.x.url` is not a URL"),
         (with("[upstreams.x]\n"), lines + 1, "neither `command`"),
         (with("comand = \"x\"\n"), lines + 1, "unknown key"),
