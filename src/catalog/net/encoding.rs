@@ -3,8 +3,9 @@
 
 use std::{fmt, io, pin::Pin};
 
-use async_compression::tokio::bufread::{
-    BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder,
+use async_compression::{
+    tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder},
+    zstd::DParameter,
 };
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
@@ -12,7 +13,10 @@ use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH},
 };
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _},
+    task::coop::consume_budget,
+};
 use tokio_util::io::StreamReader;
 
 use crate::base::text::cut;
@@ -23,8 +27,13 @@ pub(super) const ACCEPTED: &str = "gzip, deflate, br, zstd";
 const KNOWN: &str = "gzip, deflate, br and zstd";
 /// Values of the header that change no byte of the body, as some services write them.
 const PLAIN: [&str; 7] = ["", "identity", "none", "utf-8", "utf8", "binary", "aws-chunked"];
-/// Most encodings of one body, one within the other.
-const LAYERS_MAX: usize = 3;
+/// Most encodings of one body, one within the other: a service and a proxy in front of it.
+const LAYERS_MAX: usize = 2;
+/// Most bytes that an encoding within another one may have: the bound of the answer counts only what
+/// the whole holds.
+const INNER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest window of zstd as a power of two: 8 MiB, as for every HTTP client (RFC 9659).
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// Longest list of encodings that is told, in bytes.
 const TOLD_BYTES_MAX: usize = 80;
 /// Bytes that are decoded at a time.
@@ -96,8 +105,9 @@ pub(in crate::catalog) fn decoded(answer: reqwest::Response) -> Result<reqwest::
     let pieces = http_body_util::BodyDataStream::new(body).map_err(io::Error::other);
     let mut source: Source = Box::pin(StreamReader::new(pieces));
     // The last one was applied last.
-    for coding in codings.into_iter().rev() {
-        source = Box::pin(StreamReader::new(undone(coding, source).boxed()));
+    for (at, coding) in codings.into_iter().enumerate().rev() {
+        let max = if at == 0 { u64::MAX } else { INNER_BYTES_MAX };
+        source = Box::pin(StreamReader::new(undone(coding, source, max).boxed()));
     }
     let pieces = tokio_util::io::ReaderStream::with_capacity(source, PIECE_BYTES);
     let body = reqwest::Body::wrap_stream(pieces.map_err(told_apart));
@@ -123,7 +133,10 @@ impl Decoder {
             Coding::Deflate if first & 0x0f == 8 => Self::Zlib(ZlibDecoder::new(source)),
             Coding::Deflate => Self::Deflate(DeflateDecoder::new(source)),
             Coding::Brotli => Self::Brotli(Box::new(BrotliDecoder::new(source))),
-            Coding::Zstd => Self::Zstd(ZstdDecoder::new(source)),
+            Coding::Zstd => {
+                let window = DParameter::window_log_max(ZSTD_WINDOW_LOG_MAX);
+                Self::Zstd(ZstdDecoder::with_params(source, &[window]))
+            }
         }
     }
 
@@ -157,15 +170,31 @@ enum Stage {
 }
 
 /// What was encoded, part after part: a body may be the encodings of several pieces one after the
-/// other (RFC 1952, 2.2; RFC 8878, 3.1).
-fn undone(coding: Coding, source: Source) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let start = Stage::Between { source, is_begun: false };
-    stream::try_unfold(start, move |stage| next(coding, stage))
+/// other (RFC 1952, 2.2; RFC 8878, 3.1). An error beyond so many bytes.
+fn undone(
+    coding: Coding,
+    source: Source,
+    max: u64,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let start = (Stage::Between { source, is_begun: false }, max);
+    stream::try_unfold(start, move |(stage, left)| async move {
+        let Some((piece, stage)) = next(coding, stage).await? else { return Ok(None) };
+        match left.checked_sub(piece.len() as u64) {
+            Some(left) => Ok(Some((piece, (stage, left)))),
+            None => {
+                let message =
+                    format!("an encoding within it has more than {INNER_BYTES_MAX} bytes");
+                Err(io::Error::other(message))
+            }
+        }
+    })
 }
 
 /// The next piece, and where the body is after it.
 async fn next(coding: Coding, mut stage: Stage) -> io::Result<Option<(Bytes, Stage)>> {
     loop {
+        // What comes from memory is always ready: the time limits of the call must get their turn.
+        consume_budget().await;
         stage = match stage {
             Stage::Between { mut source, is_begun } => {
                 let first = source.fill_buf().await?.first().copied();
