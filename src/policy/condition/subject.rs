@@ -5,7 +5,11 @@ use std::cell::OnceCell;
 use super::cel::bindings::Bindings;
 use crate::policy::{
     args::Args,
-    model::{call::Call, class::Class, counter::CounterValues},
+    model::{
+        call::{Call, ToolFacts},
+        class::Class,
+        counter::CounterValues,
+    },
 };
 
 /// Call that a condition is evaluated for.
@@ -16,6 +20,8 @@ pub(in crate::policy) struct Subject<'a> {
     pub(in crate::policy) counters: &'a CounterValues,
     /// The call as CEL values, converted when the first expression needs it.
     bindings: OnceCell<Bindings<'a>>,
+    /// The same with the path and the name that the tool had in the release before, if any.
+    former: OnceCell<Option<Bindings<'a>>>,
 }
 
 impl<'a> Subject<'a> {
@@ -25,11 +31,23 @@ impl<'a> Subject<'a> {
         class: Class,
         counters: &'a CounterValues,
     ) -> Self {
-        Self { args, call, class, counters, bindings: OnceCell::new() }
+        let (bindings, former) = (OnceCell::new(), OnceCell::new());
+        Self { args, call, class, counters, bindings, former }
     }
 
     pub(super) fn bindings(&self) -> &Bindings<'a> {
-        self.bindings.get_or_init(|| Bindings::new(self.args, self.call, self.class))
+        let facts = (self.call.tool, self.call.caller);
+        self.bindings.get_or_init(|| Bindings::new(self.args, facts, self.class))
+    }
+
+    pub(super) fn former_bindings(&self) -> Option<&Bindings<'a>> {
+        let former = || {
+            let tool = self.call.tool;
+            let (path, name) = (tool.former?.path, tool.former_name()?);
+            let tool = ToolFacts { path, name, ..tool };
+            Some(Bindings::new(self.args, (tool, self.call.caller), self.class))
+        };
+        self.former.get_or_init(former).as_ref()
     }
 }
 

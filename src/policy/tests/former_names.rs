@@ -33,6 +33,34 @@ fn found(text: &str, tool: ToolFacts<'_>) -> String {
 }
 
 #[test]
+fn an_expression_about_a_name_is_not_slipped_by_another_name() {
+    for expression in [
+        "tool.name.contains('Widgets')",
+        "tool.path == 'up._2015.makeWidgets'",
+        "tool.name.startsWith('_2015')",
+        "tool.path == 'up.widgets.make'",
+        "!(tool.name in ['_2015.makeWidgets'])",
+    ] {
+        for action in ["deny", "ask", "allow"] {
+            let rule = format!("{{action: {action}, when: \"{expression}\", name: named}}");
+            let text = format!("default: allow\ntools:\n  \"up.*\": {{rules: [{rule}]}}\n");
+            let decision = decided(&load(&text), renamed(MOVED));
+            let Verdict::Deny(denial) = &decision.verdict else { panic!("{text}{decision:?}") };
+            assert!(denial.message.contains("`up._2015.makeWidgets`"), "{}", denial.message);
+        }
+    }
+    for (expression, expected) in [
+        ("tool.upstream == 'up' && tool.class != 'read'", "policy_denied by named"),
+        ("tool.name.size() > 1", "policy_denied by named"),
+        ("tool.name.contains('gadget')", "allow by default"),
+    ] {
+        let rule = format!("{{action: deny, when: \"{expression}\", name: named}}");
+        let text = format!("default: allow\ntools:\n  \"up.*\": {{rules: [{rule}]}}\n");
+        assert_eq!(found(&text, renamed(MOVED)), expected, "{text}");
+    }
+}
+
+#[test]
 fn every_verdict_of_a_rule_for_the_former_name_holds() {
     for (tools, expected) in [
         ("up._2015.makeWidgets: {rules: [{action: deny}]}", "policy_denied by rules[0]"),

@@ -13,7 +13,10 @@ use cel::{
 use super::{size::Size, value::to_cel};
 use crate::policy::{
     args::Args,
-    model::{call::Call, class::Class},
+    model::{
+        call::{Caller, ToolFacts},
+        class::Class,
+    },
 };
 
 /// The call as CEL values, with their sizes.
@@ -27,10 +30,13 @@ pub(in crate::policy) struct Bindings<'a> {
 }
 
 impl<'a> Bindings<'a> {
-    pub(in crate::policy) fn new(args: &'a Args, call: &'a Call<'a>, class: Class) -> Self {
+    pub(in crate::policy) fn new(
+        args: &'a Args,
+        (tool, caller): (ToolFacts<'a>, Caller<'a>),
+        class: Class,
+    ) -> Self {
         let mut args_size = Size { values: 0.0, bytes: args.bytes as f64, longest: 0.0 };
         let args = to_cel(&args.value, &mut args_size);
-        let (tool, caller) = (&call.tool, &call.caller);
         let tool = [
             ("path", tool.path),
             ("upstream", tool.upstream),

@@ -26,6 +26,7 @@ use cel::{
 use serde_json::Number;
 
 use self::{
+    bindings::Bindings,
     check::{Check, FindCounter, Read, counter_name},
     functions::ENV,
 };
@@ -106,10 +107,29 @@ impl Expression {
         })
     }
 
+    /// Evaluates it for the call. If the tool had another name in the release before, for which the
+    /// expression may have been written, the result must be the same with that one.
     fn evaluate(&self, subject: &Subject<'_>) -> Result<CelValue, EvaluationError> {
         self.check_readable(subject).map_err(EvaluationError::Failed)?;
+        let result = self.evaluate_with(subject.bindings(), subject)?;
+        if let Some(former) = subject.former_bindings()
+            && self.evaluate_with(former, subject)? != result
+        {
+            let former = subject.call.tool.former.map_or("", |former| former.path);
+            return Err(EvaluationError::Failed(format!(
+                "the expression reads the name of the tool, which was `{former}` in the release \
+                before, and the result differs; write the name as the pattern of a rule"
+            )));
+        }
+        Ok(result)
+    }
+
+    fn evaluate_with(
+        &self,
+        bindings: &Bindings<'_>,
+        subject: &Subject<'_>,
+    ) -> Result<CelValue, EvaluationError> {
         let failed = |reason: &str| EvaluationError::Failed(reason.to_owned());
-        let bindings = subject.bindings();
         let (steps, _) = cost::estimate(
             &self.tree,
             &mut vec![
