@@ -189,7 +189,14 @@ impl LiveConfig {
         });
         match read.await {
             Ok(None) => {}
-            Ok(Some(Ok(candidate))) => self.put_in_force(candidate),
+            Ok(Some(Ok(candidate))) => {
+                let has_policy = candidate.policy.is_some();
+                self.put_in_force(candidate);
+                if has_policy {
+                    // Its files may have changed since they were read.
+                    self.reload_policy().await;
+                }
+            }
             Ok(Some(Err(refusal))) => self.refuse(refusal),
             Err(error) => tracing::error!(%error, "reading the configuration again panicked"),
         }
@@ -323,7 +330,10 @@ impl Candidate {
         let config = read.fixed_as(started);
         let changes = config.changes_since(in_force);
         let decides = ["policy.profile", "policy.files", "approvals.by"];
-        let policy = match decides.iter().any(|key| changes.concerns(key)) {
+        // What comes never runs under a policy that was saved before it: its own may have been saved
+        // with it, and may not be valid.
+        let brings = !changes.added.is_empty() || !changes.changed.is_empty();
+        let policy = match brings || decides.iter().any(|key| changes.concerns(key)) {
             false => None,
             true => {
                 let source = settings::policy_source(&config);

@@ -63,6 +63,8 @@ pub struct ReloadingPolicy {
     current: ArcSwap<Policy>,
     /// Problems of the present files. Locked while a policy is put in force.
     problems: Mutex<Vec<String>>,
+    /// Held while the files are read and put in force.
+    reloading: Mutex<()>,
     /// Counts how often another policy came into force.
     changes: watch::Sender<u64>,
 }
@@ -126,6 +128,7 @@ impl ReloadingPolicy {
             source: ArcSwap::from_pointee(source),
             current: ArcSwap::from_pointee(policy),
             problems: Mutex::default(),
+            reloading: Mutex::default(),
             changes: watch::Sender::new(0),
         }))
     }
@@ -155,6 +158,8 @@ impl ReloadingPolicy {
     /// Reads the files, and puts them in force if all of them are valid. Returns whether the policy
     /// in force is another one. Blocks.
     pub fn reload(&self) -> bool {
+        // What was read later is put in force later.
+        let _turn = self.reloading.lock();
         let source = self.source();
         let loaded = source.load();
         let mut problems = self.problems.lock();

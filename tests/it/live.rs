@@ -288,3 +288,34 @@ async fn a_call_that_was_approved_is_not_sent_to_another_upstream_of_the_name() 
     assert!(message.contains("another one than when it was asked for"), "{message}");
     assert!(!file("first").exists() && !file("second").exists(), "it was sent to neither");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_does_not_come_before_the_policy_that_was_saved_with_it() {
+    let server = TestServer::with("").await;
+    let policy = server.folder.path().join("policy.yaml");
+    let allow = "version: \"1\"\ndefault: allow\n";
+    std::fs::write(&policy, allow).unwrap();
+    let text = std::fs::read_to_string(server.config_file()).unwrap();
+    let text = text.replace("[policy]\n", "[policy]\nfiles = [\"policy.yaml\"]\n");
+    server.write_config(&text);
+    server.health(OK).await;
+
+    std::fs::write(
+        &policy,
+        format!("{allow}tols: {{\"demo.*\": {{rules: [{{action: deny}}]}}}}\n"),
+    )
+    .unwrap();
+    let with = format!("{text}{}", demo(&[]));
+    server.write_config(&with);
+    let health = server.health(|health| !OK(health)).await;
+    let message = health["configuration"]["message"].as_str().unwrap();
+    assert!(message.contains("did you mean `tools`?"), "{message}");
+    let ran = server.run("return await tools.demo.add({ a: 1, b: 2 })").await;
+    assert_eq!(ran["error"]["name"], "ToolNotFoundError", "{ran}");
+
+    let denied = format!("{allow}tools: {{\"demo.*\": {{rules: [{{action: deny}}]}}}}\n");
+    std::fs::write(&policy, denied).unwrap();
+    server.health(|health| ready(health) == ["demo"]).await;
+    let ran = server.run("return await tools.demo.add({ a: 1, b: 2 })").await;
+    assert_eq!(ran["error"]["code"], "policy_denied", "{ran}");
+}
