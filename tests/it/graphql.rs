@@ -109,7 +109,7 @@ async fn a_service_is_asked_for_its_schema_and_every_root_field_is_a_tool() {
         let (status, tools, note) = state(&catalog);
         assert_eq!((status, tools), (UpstreamState::Ready, 11), "{path}: {note}");
         assert!(
-            note.contains("subscriptions are not offered") && note.contains("lead back"),
+            note.contains("1 subscription is not offered") && note.contains("leading back"),
             "{note}"
         );
         let tool = catalog.resolve("git.mutation.createIssue", &open).await.unwrap();
