@@ -11,7 +11,7 @@ use super::{
 use crate::{
     catalog::{self, Catalog, Detected, HttpAccess, UpstreamStatus},
     config::{Config, Environment, ProcessEnvironment, Transport},
-    model::{Credential, SecretSource},
+    model::SecretSource,
 };
 
 /// What an upstream offered.
@@ -78,10 +78,8 @@ fn with_values(config: &Config, given: &BTreeMap<String, String>) -> Config {
         if let Transport::Stdio { env_secret, .. } = &mut upstream.transport {
             env_secret.values_mut().for_each(fill);
         }
-        match upstream.access.as_mut().map(|access| &mut access.credential) {
-            Some(Credential::ApiKey { value, .. } | Credential::Bearer(value)) => fill(value),
-            Some(Credential::Basic { password, .. }) => fill(password),
-            Some(Credential::None | Credential::OAuth(_)) | None => {}
+        if let Some(access) = &mut upstream.access {
+            access.credential.owner_secrets_mut().into_iter().for_each(fill);
         }
     }
     config

@@ -53,7 +53,7 @@ pub use self::{
     arguments::ArgumentError,
     config::{UnsetSecret, UpstreamConfig, UpstreamKind},
     credential::{
-        config::{Credential, KeyPlace, OAuthConfig, SecretSource},
+        config::{ApiKey, Credential, KeyPlace, OAuthConfig, SecretSource},
         vault::{StoredSecret, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     detect::{Detected, detect},

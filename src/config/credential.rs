@@ -9,7 +9,13 @@ use super::{
     resolve::Resolver,
     resolved::{Credential, OAuth},
 };
-use crate::model::{KeyPlace, SecretSource};
+use crate::{
+    base::plural::counted,
+    model::{ApiKey, KeyPlace, SecretSource},
+};
+
+/// Most API keys of one upstream.
+const API_KEYS_MAX: usize = 8;
 
 impl Resolver<'_> {
     /// Resolves the credential at a path, `upstreams.NAME.auth`.
@@ -27,12 +33,45 @@ impl Resolver<'_> {
                     password: self.reference(at, &keys.password)?,
                 }
             }
-            Some(Auth::ApiKey(keys)) => self.api_key(at, keys)?,
+            Some(Auth::ApiKey(keys)) => Credential::ApiKeys(self.api_keys(at, keys.each())?),
             Some(Auth::OAuth(keys)) => Credential::OAuth(Box::new(self.oauth(at, keys)?)),
         })
     }
 
-    fn api_key(&mut self, at: &[&str], keys: &ApiKeyKeys) -> Option<Credential> {
+    fn api_keys(&mut self, at: &[&str], keys: &[ApiKeyKeys]) -> Option<Vec<ApiKey>> {
+        if keys.is_empty() || keys.len() > API_KEYS_MAX {
+            let message = format!(
+                "`{}` has {}; allowed: 1 to {API_KEYS_MAX}",
+                at.join("."),
+                counted(keys.len(), "API key")
+            );
+            self.report(at, message);
+            return None;
+        }
+        let found: Vec<_> = keys.iter().map(|keys| self.api_key(at, keys)).collect();
+        let found: Vec<ApiKey> = found.into_iter().collect::<Option<_>>()?;
+        for (index, key) in found.iter().enumerate() {
+            let is_same = |other: &&ApiKey| {
+                key.place == other.place
+                    && match key.place {
+                        KeyPlace::Header => key.name.eq_ignore_ascii_case(&other.name),
+                        _ => key.name == other.name,
+                    }
+            };
+            if found[..index].iter().any(|other| is_same(&other)) {
+                let message = format!(
+                    "`{}` has two API keys with the name `{}` in the same place; keep one of them",
+                    at.join("."),
+                    key.name
+                );
+                self.report(at, message);
+                return None;
+            }
+        }
+        Some(found)
+    }
+
+    fn api_key(&mut self, at: &[&str], keys: &ApiKeyKeys) -> Option<ApiKey> {
         let places = [
             (KeyPlace::Header, &keys.header),
             (KeyPlace::Query, &keys.query),
@@ -71,7 +110,7 @@ impl Resolver<'_> {
             );
             return None;
         }
-        Some(Credential::ApiKey {
+        Some(ApiKey {
             place: *place,
             name: (*name).clone(),
             value: self.reference(at, &keys.value)?,

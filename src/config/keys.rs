@@ -337,9 +337,9 @@ pub struct UpstreamKeys {
     pub headers: BTreeMap<String, SecretSource>,
     /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
     /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, `cookie`, or `field`
-    /// of a body), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
-    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets
-    /// set`. See docs/credentials.md.
+    /// of a body; up to 8 in a list), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file =
+    /// "PATH" }`, `{ keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by
+    /// `airlock secrets set`. See docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,

@@ -62,11 +62,12 @@ fn masked(value: &Value, path: &[String]) -> Value {
 }
 
 /// Keys of a credential that are not secret.
-const PUBLIC_KEYS: [&str; 13] = [
+const PUBLIC_KEYS: [&str; 14] = [
     "user",
     "header",
     "query",
     "cookie",
+    "field",
     "grant",
     "client_id",
     "scopes",
@@ -79,7 +80,11 @@ const PUBLIC_KEYS: [&str; 13] = [
 ];
 
 fn without_secrets(value: &Value) -> Value {
-    let Value::Object(table) = value else { return "[secret]".into() };
+    let table = match value {
+        Value::Object(table) => table,
+        Value::Array(list) => return list.iter().map(without_secrets).collect(),
+        _ => return "[secret]".into(),
+    };
     let is_reference =
         |key: &String| matches!(key.as_str(), "env" | "file" | "keychain" | "secret");
     if table.len() == 1 && table.keys().all(is_reference) {

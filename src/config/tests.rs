@@ -5,6 +5,7 @@ mod operations;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
+use crate::model::ApiKey;
 
 mod files;
 
@@ -381,7 +382,9 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
     );
     let config = folder.load(&[("D", "hunter2")], &[]).unwrap();
     let credential = |at: usize| config.upstreams[at].access.clone().expect("a URL").credential;
-    let key = |place, name: &str, value| Credential::ApiKey { place, name: name.into(), value };
+    let key = |place, name: &str, value| {
+        Credential::ApiKeys(vec![ApiKey { place, name: name.into(), value }])
+    };
     let hunter = SecretSource::Value("hunter2".into());
     assert_eq!(
         credential(0),
@@ -438,6 +441,13 @@ fn a_literal_secret_and_an_invalid_credential_are_rejected_with_a_hint() {
             "{ api_key = { header = \"a b\", value = { secret = \"X\" } } }",
             "is not a valid name of a header",
         ),
+        ("{ api_key = [] }", "has 0 API keys; allowed: 1 to 8"),
+        (
+            "{ api_key = [{ query = \"k\", value = { secret = \"X\" } }, { query = \"k\", value = { \
+            secret = \"Y\" } }] }",
+            "has two API keys with the name `k`",
+        ),
+        ("{ api_key = [{ query = \"k\", value = \"hunter2\" }] }", "contains a literal secret"),
         ("{ bearer = { keychain = \"alone\" } }", "SERVICE/ACCOUNT"),
         ("{ bearers = { env = \"X\" } }", "allowed: `{ bearer = SECRET }`"),
         ("{ oauth = { grant = \"client_credentials\" } }", "needs `client_id` and `client_secret`"),

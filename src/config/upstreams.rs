@@ -84,8 +84,10 @@ impl Resolver<'_> {
 
     /// A field of a body is known of OpenAPI services only: the others' bodies are messages.
     fn check_field_key(&mut self, name: &str, keys: &UpstreamKeys) {
-        let is_field =
-            |auth: Option<&Auth>| matches!(auth, Some(Auth::ApiKey(key)) if key.field.is_some());
+        let is_field = |auth: Option<&Auth>| match auth {
+            Some(Auth::ApiKey(keys)) => keys.each().iter().any(|key| key.field.is_some()),
+            _ => false,
+        };
         let of_accounts = || keys.accounts.values().any(|account| is_field(account.auth.as_ref()));
         if keys.kind != UpstreamKind::OpenApi && (is_field(keys.auth.as_ref()) || of_accounts()) {
             let message = format!(
@@ -433,14 +435,16 @@ impl Resolver<'_> {
         }
         let credential = self.credential(&under("auth"), auth);
         let taken = match &credential {
-            Some(Credential::None) | None => None,
-            Some(Credential::ApiKey { place: KeyPlace::Header, name, .. }) => Some(name.as_str()),
-            Some(Credential::ApiKey { .. }) => None,
-            Some(_) => Some("Authorization"),
+            Some(Credential::None) | None => vec![],
+            Some(Credential::ApiKeys(keys)) => {
+                let in_headers = keys.iter().filter(|key| key.place == KeyPlace::Header);
+                in_headers.map(|key| key.name.as_str()).collect()
+            }
+            Some(_) => vec!["Authorization"],
         };
-        if let Some(taken) =
-            taken.filter(|taken| headers.keys().any(|header| header.eq_ignore_ascii_case(taken)))
-        {
+        let is_header =
+            |taken: &&str| headers.keys().any(|header| header.eq_ignore_ascii_case(taken));
+        for taken in taken.into_iter().filter(is_header) {
             let article = if taken.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
             let message = format!(
                 "`{path}` has both `auth` and {article} `{taken}` header; keep one of them"
@@ -484,7 +488,8 @@ impl Resolver<'_> {
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
                 let message = format!(
                     "`{}` must be a string or `{{ env = \"NAME\" }}`; other references are allowed \
-                    in `auth` and `env`",
+                    in `auth` and `env`. A secret in a header is an `api_key` of `auth`, which can \
+                    be a list",
                     path.join(".")
                 );
                 self.report(path, message);

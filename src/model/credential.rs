@@ -38,15 +38,8 @@ impl fmt::Debug for SecretSource {
 pub enum Credential<O> {
     /// Not at all.
     None,
-    /// A key in every request.
-    ApiKey {
-        /// Its place in the request.
-        place: KeyPlace,
-        /// Name of the header, of the query parameter, of the cookie or of the field.
-        name: String,
-        /// The key.
-        value: SecretSource,
-    },
+    /// Keys, all of them in every request.
+    ApiKeys(Vec<ApiKey>),
     /// `Authorization: Bearer …`.
     Bearer(SecretSource),
     /// `Authorization: Basic …`.
@@ -61,13 +54,23 @@ pub enum Credential<O> {
 }
 
 impl<O> Credential<O> {
-    /// The owner's own secret in it; none for OAuth, which differs by who says it.
-    pub fn owner_secret(&self) -> Option<&SecretSource> {
+    /// The owner's own secrets in it; none for OAuth, which differs by who says it.
+    pub fn owner_secrets(&self) -> Vec<&SecretSource> {
         match self {
-            Self::None | Self::OAuth(_) => None,
-            Self::ApiKey { value, .. } => Some(value),
-            Self::Bearer(token) => Some(token),
-            Self::Basic { password, .. } => Some(password),
+            Self::None | Self::OAuth(_) => vec![],
+            Self::ApiKeys(keys) => keys.iter().map(|key| &key.value).collect(),
+            Self::Bearer(token) => vec![token],
+            Self::Basic { password, .. } => vec![password],
+        }
+    }
+
+    /// The same, to be replaced.
+    pub fn owner_secrets_mut(&mut self) -> Vec<&mut SecretSource> {
+        match self {
+            Self::None | Self::OAuth(_) => vec![],
+            Self::ApiKeys(keys) => keys.iter_mut().map(|key| &mut key.value).collect(),
+            Self::Bearer(token) => vec![token],
+            Self::Basic { password, .. } => vec![password],
         }
     }
 
@@ -75,12 +78,23 @@ impl<O> Credential<O> {
     pub fn map_oauth<T>(self, map: impl FnOnce(O) -> T) -> Credential<T> {
         match self {
             Self::None => Credential::None,
-            Self::ApiKey { place, name, value } => Credential::ApiKey { place, name, value },
+            Self::ApiKeys(keys) => Credential::ApiKeys(keys),
             Self::Bearer(token) => Credential::Bearer(token),
             Self::Basic { user, password } => Credential::Basic { user, password },
             Self::OAuth(oauth) => Credential::OAuth(map(oauth)),
         }
     }
+}
+
+/// A key that a service gave its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its place in the request.
+    pub place: KeyPlace,
+    /// Name of the header, of the query parameter, of the cookie or of the field.
+    pub name: String,
+    /// The key.
+    pub value: SecretSource,
 }
 
 /// The place of a key in a request.

@@ -24,7 +24,7 @@ pub use artifact::{
     Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, Media, Showable, handle_id, has_handle,
     inline_media, showables,
 };
-pub use credential::{Credential, KeyPlace, SecretSource};
+pub use credential::{ApiKey, Credential, KeyPlace, SecretSource};
 pub use error_code::{ErrorCode, ErrorKind};
 pub use event::{
     ApprovalRequested, ApprovalResolved, CallCompleted, CallDecision, CallDenied, CallFailed,

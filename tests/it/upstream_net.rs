@@ -2,7 +2,7 @@
 //! what is written where.
 
 use airlock::catalog::{
-    Catalog, Credential, HttpAccess, HttpConfig, KeyPlace, SecretSource, SharedResources,
+    ApiKey, Catalog, Credential, HttpAccess, HttpConfig, KeyPlace, SecretSource, SharedResources,
     StdioConfig, UpstreamConfig, UpstreamKind, UpstreamState, Vault, VaultKey,
 };
 use axum::{http::StatusCode, response::IntoResponse};
@@ -114,11 +114,11 @@ async fn a_credential_from_the_store_reaches_an_mcp_server_and_no_answer() {
             "called with Basic [redacted]",
         ),
         (
-            Credential::ApiKey {
+            Credential::ApiKeys(vec![ApiKey {
                 place: KeyPlace::Header,
                 name: "Authorization".to_owned(),
                 value: SecretSource::Value("plain-key-1".to_owned()),
-            },
+            }]),
             "called with [redacted]",
         ),
     ] {

@@ -1,6 +1,6 @@
 //! Settings of a credential, as the owner wrote them. Plain data, never printed with its values.
 
-pub use crate::model::{KeyPlace, SecretSource};
+pub use crate::model::{ApiKey, KeyPlace, SecretSource};
 
 /// Credential for the requests to a service.
 pub type Credential = crate::model::Credential<OAuthConfig>;

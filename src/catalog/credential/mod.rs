@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
 use self::{
-    config::{Credential, KeyPlace, SecretSource},
+    config::{ApiKey, Credential, KeyPlace, SecretSource},
     oauth::tokens::OAuth,
     resolve::resolve,
     vault::Vault,
@@ -27,26 +27,46 @@ use super::{net::guard::AddressPolicy, redact::Secrets};
 /// value that the service rejects is read again at once.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// Credential of one request.
+/// Credential of one request: the values that it consists of.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct RequestCredential {
+pub(super) struct RequestCredential(Vec<Part>);
+
+impl RequestCredential {
+    fn authorization(value: String) -> Self {
+        Self(vec![Part { place: KeyPlace::Header, name: "authorization".to_owned(), value }])
+    }
+
+    fn bearer(token: &str) -> Self {
+        Self::authorization(format!("Bearer {token}"))
+    }
+
+    /// The token, if it is one.
+    fn token(&self) -> Option<&str> {
+        self.0.first()?.value.strip_prefix("Bearer ")
+    }
+
+    /// Names and values of those that are fields of a body.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.0.iter().filter(|part| part.place == KeyPlace::Field);
+        fields.map(|part| (part.name.as_str(), part.value.as_str()))
+    }
+
+    /// Puts it into address and headers of a request. Fails on characters that cannot stand there.
+    pub(super) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
+        self.0.iter().try_for_each(|part| part.put(headers, url))
+    }
+}
+
+/// One value of a credential, with its place in the request.
+#[derive(Clone, PartialEq, Eq)]
+struct Part {
     place: KeyPlace,
     name: String,
     value: String,
 }
 
-impl RequestCredential {
-    fn header(name: &str, value: String) -> Self {
-        Self { place: KeyPlace::Header, name: name.to_owned(), value }
-    }
-
-    /// Name and value of the field of a body that it is, if it is one.
-    pub(super) fn field(&self) -> Option<(&str, &str)> {
-        (self.place == KeyPlace::Field).then_some((&self.name, &self.value))
-    }
-
-    /// Puts it into address and headers of a request. Fails on characters that cannot stand there.
-    pub(super) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
+impl Part {
+    fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
         let (name, value) = match self.place {
             KeyPlace::Query => {
                 // An argument of the same name would be a second value, of which the service may
@@ -69,7 +89,7 @@ impl RequestCredential {
                 url.set_query(Some(&query));
                 return Ok(());
             }
-            // It is put into the body, see `field`.
+            // It is put into the body, see `fields`.
             KeyPlace::Field => return Ok(()),
             KeyPlace::Header => (self.name.clone(), self.value.clone()),
             KeyPlace::Cookie => {
@@ -109,8 +129,9 @@ pub(super) struct CredentialProvider {
     secrets: Secrets,
     /// The tokens, where the credential is OAuth.
     oauth: Option<OAuth>,
-    /// Value that was read last. The lock is held while it is read, so that many calls read once.
-    read: Mutex<Option<(Instant, String)>>,
+    /// Values that were read last, with their sources. The lock is held while one is read, so that
+    /// many calls read once.
+    read: Mutex<Vec<(SecretSource, Instant, String)>>,
 }
 
 impl CredentialProvider {
@@ -128,7 +149,7 @@ impl CredentialProvider {
             }
             _ => None,
         };
-        Self { credential, vault, secrets, oauth, read: Mutex::new(None) }
+        Self { credential, vault, secrets, oauth, read: Mutex::default() }
     }
 
     /// Returns true if the upstream has a credential.
@@ -140,24 +161,28 @@ impl CredentialProvider {
     pub(super) async fn request_credential(&self) -> Result<Option<RequestCredential>, String> {
         let request_credential = match &self.credential {
             Credential::None => return Ok(None),
-            Credential::ApiKey { place, name, value } => {
-                let value = held(self.value(value).await?)?;
-                RequestCredential { place: *place, name: name.clone(), value }
+            Credential::ApiKeys(keys) => {
+                let mut parts = Vec::with_capacity(keys.len());
+                for ApiKey { place, name, value } in keys {
+                    let value = held(self.value(value).await?)?;
+                    parts.push(Part { place: *place, name: name.clone(), value });
+                }
+                RequestCredential(parts)
             }
             Credential::Bearer(token) => {
                 let value = held(self.value(token).await?)?;
                 let token = without_scheme(&value);
                 self.secrets.add(token);
-                bearer(token)
+                RequestCredential::bearer(token)
             }
             Credential::OAuth(_) => match &self.oauth {
-                Some(oauth) => bearer(&oauth.token().await?),
+                Some(oauth) => RequestCredential::bearer(&oauth.token().await?),
                 None => return Ok(None),
             },
             Credential::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{}", self.value(password).await?));
                 self.secrets.add(&pair);
-                RequestCredential::header("authorization", format!("Basic {pair}"))
+                RequestCredential::authorization(format!("Basic {pair}"))
             }
         };
         Ok(Some(request_credential))
@@ -169,10 +194,11 @@ impl CredentialProvider {
         refused: &RequestCredential,
     ) -> Result<Option<RequestCredential>, String> {
         if let Some(oauth) = &self.oauth {
-            let refused = refused.value.strip_prefix("Bearer ").unwrap_or_default();
-            return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
+            let refused = refused.token().unwrap_or_default();
+            let token = oauth.renewed(refused).await?;
+            return Ok(token.map(|token| RequestCredential::bearer(&token)));
         }
-        *self.read.lock().await = None;
+        self.read.lock().await.clear();
         Ok(self
             .request_credential()
             .await?
@@ -186,12 +212,13 @@ impl CredentialProvider {
             return Ok(value.to_owned());
         }
         let mut read = self.read.lock().await;
-        if let Some((_, value)) = read.as_ref().filter(|(when, _)| when.elapsed() < FRESH_FOR) {
+        read.retain(|(_, when, _)| when.elapsed() < FRESH_FOR);
+        if let Some((.., value)) = read.iter().find(|(known, ..)| known == source) {
             return Ok(value.clone());
         }
         let value = tidied(&resolve(source, self.vault.as_ref()).await?).to_owned();
         self.secrets.add(&value);
-        *read = Some((Instant::now(), value.clone()));
+        read.push((source.clone(), Instant::now(), value.clone()));
         Ok(value)
     }
 }
@@ -215,10 +242,6 @@ fn without_scheme(value: &str) -> &str {
     let scheme = value.split_at_checked("bearer ".len());
     let token = scheme.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer "));
     token.map_or(value, |(_, token)| token.trim_start())
-}
-
-fn bearer(token: &str) -> RequestCredential {
-    RequestCredential::header("authorization", format!("Bearer {token}"))
 }
 
 #[cfg(test)]

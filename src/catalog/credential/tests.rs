@@ -29,7 +29,7 @@ fn value(text: &str) -> SecretSource {
 }
 
 fn key(place: KeyPlace, name: &str) -> Credential {
-    Credential::ApiKey { place, name: name.to_owned(), value: value("tok 123456") }
+    Credential::ApiKeys(vec![ApiKey { place, name: name.to_owned(), value: value("tok 123456") }])
 }
 
 fn header(name: &str, value: &str) -> Vec<(String, String)> {
@@ -67,6 +67,41 @@ async fn each_credential_stands_where_it_belongs_and_over_what_an_argument_put_t
 }
 
 #[tokio::test]
+async fn several_keys_go_with_one_request_and_each_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        SecretSource::File(folder.path().join(name))
+    };
+    let keys = [
+        (KeyPlace::Query, "key", file("key", "key-111111")),
+        (KeyPlace::Query, "token", file("token", "tok-111111")),
+        (KeyPlace::Header, "x-app", value("app-111111")),
+        (KeyPlace::Field, "sign", value("sgn-111111")),
+    ];
+    let key = |(place, name, value): (_, &str, _)| ApiKey { place, name: name.to_owned(), value };
+    let credential = Credential::ApiKeys(keys.map(key).to_vec());
+    let secrets = Secrets::default();
+    let provider =
+        HttpAccess { credential, ..HttpAccess::default() }.credential_provider(secrets.clone());
+    let first = provider.request_credential().await.unwrap().unwrap();
+    let mut url = Url::parse("https://h.example/a?token=mine&q=1").unwrap();
+    let mut headers = HeaderMap::new();
+    first.put(&mut headers, &mut url).unwrap();
+    assert_eq!(url.as_str(), "https://h.example/a?q=1&key=key-111111&token=tok-111111");
+    assert_eq!(headers["x-app"], "app-111111");
+    assert_eq!(first.fields().collect::<Vec<_>>(), [("sign", "sgn-111111")]);
+    assert!(provider.renewed(&first).await.unwrap().is_none(), "they are the same still");
+    file("token", "tok-222222");
+    assert!(provider.request_credential().await.unwrap() == Some(first.clone()), "it is fresh");
+    let second = provider.renewed(&first).await.unwrap().unwrap();
+    second.put(&mut headers, &mut url).unwrap();
+    assert_eq!(url.as_str(), "https://h.example/a?q=1&key=key-111111&token=tok-222222");
+    let told = "key-111111 tok-111111 tok-222222 app-111111 sgn-111111";
+    assert_eq!(secrets.redact(told), ["[redacted]"; 5].join(" "));
+}
+
+#[tokio::test]
 async fn a_file_is_read_again_when_its_value_was_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
@@ -76,14 +111,15 @@ async fn a_file_is_read_again_when_its_value_was_refused() {
     let credentials =
         HttpAccess { credential, ..HttpAccess::default() }.credential_provider(secrets.clone());
     let first = credentials.request_credential().await.unwrap().unwrap();
-    assert_eq!(first.value, "Bearer tok-111111");
+    assert_eq!(first.token(), Some("tok-111111"));
     assert!(credentials.renewed(&first).await.unwrap().is_none(), "it is the same still");
     std::fs::write(&path, "tok-222222").unwrap();
     assert!(
         credentials.request_credential().await.unwrap().unwrap() == first,
         "it is used for a while"
     );
-    assert_eq!(credentials.renewed(&first).await.unwrap().unwrap().value, "Bearer tok-222222");
+    let renewed = credentials.renewed(&first).await.unwrap().unwrap();
+    assert_eq!(renewed.token(), Some("tok-222222"));
     assert_eq!(secrets.redact("tok-111111 tok-222222"), "[redacted] [redacted]");
     std::fs::write(&path, "\n").unwrap();
     let error = credentials.renewed(&first).await.err().unwrap();
@@ -104,10 +140,9 @@ async fn a_value_is_read_without_what_editors_and_shells_leave_around_it() {
         assert_eq!(headers, header("authorization", "Bearer tok-123456"), "{token:?}");
         assert_eq!(secrets.redact("it is tok-123456"), "it is [redacted]", "{token:?}");
     }
-    let api_key = |text: &str| Credential::ApiKey {
-        place: KeyPlace::Header,
-        name: "x-key".to_owned(),
-        value: value(text),
+    let api_key = |text: &str| {
+        let (name, value) = ("x-key".to_owned(), value(text));
+        Credential::ApiKeys(vec![ApiKey { place: KeyPlace::Header, name, value }])
     };
     let (_, headers, _) = sent(api_key("\u{feff}Bearer 123456\n"), url, &[]).await;
     assert_eq!(headers, header("x-key", "Bearer 123456"));

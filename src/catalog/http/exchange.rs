@@ -1,6 +1,6 @@
 //! One request, along its redirects, and its response, read within limits.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::BytesMut;
 use http::{
@@ -118,13 +118,15 @@ async fn sent(
 ) -> Result<reqwest::Response, ServiceFailure> {
     let (url, headers) = dressed(target, request, &hop.url, is_home)?;
     let body = if hop.with_body { &request.body } else { &ServiceBody::None };
-    let field = target.request_credential.and_then(RequestCredential::field);
-    let body = match field.filter(|_| is_home && hop.url.origin() == target.origin) {
-        Some(field) => &body::with_field(body, field)?,
-        None => body,
-    };
+    let mut body = Cow::Borrowed(body);
+    let is_origin = is_home && hop.url.origin() == target.origin;
+    for credential in target.request_credential.iter().filter(|_| is_origin) {
+        for field in credential.fields() {
+            body = Cow::Owned(body::with_field(&body, field)?);
+        }
+    }
     let outgoing = client.request(hop.method.clone(), url).headers(headers);
-    with_body(outgoing, body)?.send().await.map_err(of_send)
+    with_body(outgoing, &body)?.send().await.map_err(of_send)
 }
 
 /// The address and the headers of one hop. Away from home only what says which form of answer is

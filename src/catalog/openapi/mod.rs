@@ -38,7 +38,7 @@ use self::{
     source::{Source, Version},
 };
 use super::{
-    credential::config::{Credential, KeyPlace},
+    credential::config::{ApiKey, Credential, KeyPlace},
     http::client::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
@@ -129,14 +129,14 @@ impl OpenApi {
         let access = &self.config.access;
         let mut owned: Vec<(String, String)> =
             access.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
-        if let Credential::ApiKey { place, name, .. } = &access.credential {
-            let place = match place {
+        if let Credential::ApiKeys(keys) = &access.credential {
+            let place = |key: &ApiKey| match key.place {
                 KeyPlace::Header => "header",
                 KeyPlace::Query => "query",
                 KeyPlace::Cookie => "cookie",
                 KeyPlace::Field => "field",
             };
-            owned.push((place.to_owned(), name.clone()));
+            owned.extend(keys.iter().map(|key| (place(key).to_owned(), key.name.clone())));
         }
         let has_credential = self.has_credential();
         let (server, variables) =

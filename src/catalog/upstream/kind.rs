@@ -36,15 +36,15 @@ pub(in crate::catalog) trait UpstreamFactory: Send + Sync {
 
     /// References to secrets, each with the key of the upstream that holds it.
     fn secret_references(&self) -> Vec<SecretReference<'_>> {
-        let settings = self.credential();
-        let reference = settings.and_then(|settings| {
-            let source = match settings.credential {
-                Credential::OAuth(oauth) => oauth.client_secret.as_ref()?,
-                other => other.owner_secret()?,
-            };
-            Some(SecretReference { key: "auth".to_owned(), source, vault: settings.vault })
-        });
-        reference.into_iter().collect()
+        let Some(CredentialSettings { credential, vault, .. }) = self.credential() else {
+            return vec![];
+        };
+        let sources = match credential {
+            Credential::OAuth(oauth) => oauth.client_secret.iter().collect(),
+            other => other.owner_secrets(),
+        };
+        let reference = |source| SecretReference { key: "auth".to_owned(), source, vault };
+        sources.into_iter().map(reference).collect()
     }
 }
 

@@ -165,7 +165,7 @@ fn auth(access: &HttpAccess) -> &'static str {
     match &access.credential {
         Credential::None if access.headers.is_empty() => "none",
         Credential::None => "headers",
-        Credential::ApiKey { .. } => "api_key",
+        Credential::ApiKeys(_) => "api_key",
         Credential::Bearer(_) => "bearer",
         Credential::Basic { .. } => "basic",
         Credential::OAuth(_) => "oauth",

@@ -13,8 +13,8 @@ pub enum Auth {
     Bearer(SecretSource),
     /// `Authorization: Basic …`.
     Basic(BasicKeys),
-    /// API key in each request.
-    ApiKey(ApiKeyKeys),
+    /// API key in each request, or a list of them.
+    ApiKey(OneOrMore<ApiKeyKeys>),
     /// OAuth 2.1.
     #[serde(rename = "oauth")]
     OAuth(OAuthKeys),
@@ -28,6 +28,26 @@ pub struct BasicKeys {
     pub user: String,
     /// Password.
     pub password: SecretSource,
+}
+
+/// One table, or a list of tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMore<T> {
+    /// One.
+    One(T),
+    /// Several.
+    More(Vec<T>),
+}
+
+impl<T> OneOrMore<T> {
+    /// All of them.
+    pub fn each(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::More(more) => more,
+        }
+    }
 }
 
 /// API key with its place in the request: exactly one of `header`, `query`, `cookie` and `field`.

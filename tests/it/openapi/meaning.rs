@@ -1,6 +1,6 @@
 //! Schemas, parameters and paths as services mean them, where to the letter they say less.
 
-use airlock::catalog::{Catalog, Credential, KeyPlace, SecretSource};
+use airlock::catalog::{ApiKey, Catalog, Credential, KeyPlace, SecretSource};
 use serde_json::{Value, json};
 
 use super::{Asked, Service, access, answered, call, eventually, open, started, upstream, written};
@@ -301,7 +301,8 @@ async fn a_credential_is_no_argument_beside_the_one_that_goes_along() {
     assert!(echo.refused("query", json!({})).await.contains("field `token` is missing"));
     // The configuration fills in a field of a body, whatever a caller gives.
     let value = SecretSource::Value("tok-in-config-123".to_owned());
-    let key = Credential::ApiKey { place: KeyPlace::Field, name: "token".to_owned(), value };
+    let key = ApiKey { place: KeyPlace::Field, name: "token".to_owned(), value };
+    let key = Credential::ApiKeys(vec![key]);
     let echo = Echo::with(paths, json!({}), key).await;
     let sent = echo.seen("form", json!({"body": {"room": "a"}})).await.2;
     assert_eq!(sent, "room=a&token=tok-in-config-123");
