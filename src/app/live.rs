@@ -330,8 +330,8 @@ impl Candidate {
         let config = read.fixed_as(started);
         let changes = config.changes_since(in_force);
         let decides = ["policy.profile", "policy.files", "approvals.by"];
-        // What comes never runs under a policy that was saved before it: its own may have been saved
-        // with it, and may not be valid.
+        // What comes never runs under a policy that was saved before it: its own may have been
+        // saved with it, and may not be valid.
         let brings = !changes.added.is_empty() || !changes.changed.is_empty();
         let policy = match brings || decides.iter().any(|key| changes.concerns(key)) {
             false => None,
