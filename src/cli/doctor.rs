@@ -1,6 +1,6 @@
 //! `airlock doctor`: checks the set-up, and says what to do about what is broken.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::{
     connection::{Connection, Need},
     running::Broken,
     screen::{self, dim, heading, print, print_json},
+    upstreams,
 };
 use crate::{
     app::{self, Failure, RuntimeStatus},
@@ -17,7 +18,7 @@ use crate::{
         instance::Instance,
         plural::{counted, verb},
     },
-    config::{Config, Environment, ProcessEnvironment, Transport},
+    config::Config,
     sandbox::{LockTier, Locks},
     service::view::{
         ConfigHealth, Health, Overview, PolicyHealth, SandboxHealth, StoreHealth, Upstream,
@@ -66,7 +67,7 @@ pub(super) async fn perform(output: Output, config: Config) -> Result<ExitCode, 
     ];
     let runtimes = app::runtime_statuses(&config);
     checks.extend(runtimes.iter().map(runtime));
-    checks.extend(commands(&config));
+    checks.extend(references(&config));
     checks.extend(secrets(&config).await?);
     match ask(&config, &runtimes).await {
         Ok(answered) => checks.extend(answered),
@@ -187,25 +188,16 @@ async fn secrets(config: &Config) -> Result<Vec<Check>, Failure> {
         .collect())
 }
 
-/// The programs of the upstreams: missing ones are no reason not to start, but no tools will come
-/// from them.
-fn commands(config: &Config) -> Vec<Check> {
-    let path = ProcessEnvironment.variables().remove("PATH").unwrap_or_default();
-    let missing = config.upstreams.iter().filter_map(|upstream| {
-        let Transport::Stdio { command, .. } = &upstream.transport else { return None };
-        let found = match command.contains('/') {
-            true => Path::new(command).is_file(),
-            false => std::env::split_paths(&path).any(|folder| folder.join(command).is_file()),
-        };
-        let mut check = Check::new(
-            format!("upstreams.{}.command", upstream.name),
-            Verdict::Broken,
-            format!("the program `{command}` was not found"),
-        );
-        check.hint = Some("install it, or write its whole path in `command`".into());
-        (!found).then_some(check)
-    });
-    missing.collect()
+/// The programs, working directories and documents of upstreams that cannot be used. The server
+/// starts all the same, but these upstreams have no tools.
+fn references(config: &Config) -> Vec<Check> {
+    let broken = upstreams::references::broken(config).into_iter();
+    broken
+        .map(|broken| {
+            let id = format!("upstreams.{}.{}", broken.upstream, broken.key);
+            Check { hint: broken.hint, ..Check::new(id, Verdict::Broken, broken.message) }
+        })
+        .collect()
 }
 
 /// The state of the server: of the one that runs, else of one started for the purpose.

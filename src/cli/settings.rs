@@ -111,15 +111,11 @@ async fn check_references(config: &Config) -> Result<(), Failure> {
             }
         }
     }));
-    let mut reported: Vec<String> = vec![];
-    for broken in upstreams::references::broken(config) {
+    problems.extend(upstreams::references::broken(config).into_iter().map(|broken| {
         let key = format!("upstreams.{}.{}", broken.upstream, broken.key);
-        // Accounts share the transport of their upstream.
-        if !reported.contains(&broken.message) {
-            problems.push(format!("{}: `{key}`: {}", origin_of(config, &key), broken.message));
-            reported.push(broken.message);
-        }
-    }
+        let hint = broken.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{}: `{key}`: {}{hint}", origin_of(config, &key), broken.message)
+    }));
     for runtime in app::runtime_statuses(config).iter().filter(|runtime| !runtime.is_installed) {
         // A runtime that nothing names may be missing, also the default: all but running code works
         // without.

@@ -222,10 +222,39 @@ async fn the_doctor_names_what_is_broken_and_exits_with_1() {
         said.out
     );
 
+    // A file that may not be executed, and a folder that is not there.
+    let broken = place(
+        "[upstreams.shut]\ncommand = \"./notes.txt\"\ncwd = \".\"\n[upstreams.away]\ncommand = \
+        \"sh\"\ncwd = \"nowhere\"\n",
+    );
+    std::fs::write(broken.path().join("notes.txt"), "notes").unwrap();
+    let said = say(&broken.path().join("airlock.toml"), &["doctor"], "").await;
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    for part in ["✗ upstreams.shut.command", "may not be executed", "✗ upstreams.away.cwd"] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+
     let unusable = place("[limits]\nheap = 1\n");
     let said = say(&unusable.path().join("airlock.toml"), &["doctor"], "").await;
     assert_eq!(said.code, Some(1));
     assert!(said.out.contains("did you mean `limits.heap_mb`?"), "{}", said.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_a_program_where_its_upstream_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let programs = folder.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let program = programs.join("our-own-server");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_airlock"), program).unwrap();
+    let placed = place(&format!(
+        "[upstreams.by-path]\ncommand = \"our-own-server\"\nargs = [\"__demo-upstream\"]\nenv = {{ \
+        PATH = {programs:?} }}\n[upstreams.by-folder]\ncommand = \"./our-own-server\"\nargs = \
+        [\"__demo-upstream\"]\ncwd = {programs:?}\n"
+    ));
+    let said = say(&placed.path().join("airlock.toml"), &["doctor"], "").await;
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.beside);
+    assert_eq!(said.out.matches("an MCP server, works, ").count(), 2, "{}", said.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

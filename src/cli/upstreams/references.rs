@@ -16,18 +16,32 @@ pub(in crate::cli) struct Broken {
     pub(in crate::cli) upstream: String,
     /// The key of the upstream.
     pub(in crate::cli) key: &'static str,
-    /// Why it cannot be used, and the remedy.
+    /// Why it cannot be used.
     pub(in crate::cli) message: String,
+    /// The remedy.
+    pub(in crate::cli) hint: Option<String>,
 }
 
-/// All references that lead to nothing.
+/// All references that lead to nothing. A reference that several accounts share is in the list
+/// once.
 pub(in crate::cli) fn broken(config: &Config) -> Vec<Broken> {
     let path = ProcessEnvironment.variables().remove("PATH").unwrap_or_default();
-    config.upstreams.iter().flat_map(|upstream| of_one(upstream, &path)).collect()
+    let own = config.upstreams.iter().filter(|upstream| !is_account(upstream, config));
+    own.flat_map(|upstream| of_one(upstream, &path)).collect()
+}
+
+/// Returns true for an account of another upstream, which has the same transport.
+fn is_account(upstream: &Upstream, config: &Config) -> bool {
+    config.upstreams.iter().any(|other| {
+        let account = upstream.name.strip_prefix(&other.name);
+        account.is_some_and(|account| account.starts_with('-'))
+            && other.transport == upstream.transport
+    })
 }
 
 fn of_one(upstream: &Upstream, path: &str) -> Vec<Broken> {
-    let broken = |key, message| Broken { upstream: upstream.name.clone(), key, message };
+    let name = &upstream.name;
+    let broken = |key, message| Broken { upstream: name.clone(), key, message, hint: None };
     let mut found = vec![];
     match &upstream.transport {
         Transport::Stdio { command, cwd, env, .. } => {
@@ -39,7 +53,7 @@ fn of_one(upstream: &Upstream, path: &str) -> Vec<Broken> {
             };
             if program::find(&placed, own).is_none() {
                 let (message, hint) = program::missing(command);
-                found.push(broken("command", format!("{message}; {hint}")));
+                found.push(Broken { hint: Some(hint), ..broken("command", message) });
             }
             if let Some(folder) = cwd.as_ref().filter(|folder| !folder.is_dir()) {
                 let message = format!("there is no folder `{}`", folder.display());
