@@ -215,7 +215,7 @@ impl LiveConfig {
         let reason = &refusal.reason;
         if state.refused.as_ref().is_none_or(|known| known.reason != *reason) {
             tracing::error!(
-                "the changed configuration is refused, and the one before stays in \
+                "the changed configuration is refused, and the last valid one stays in \
                 force: {reason}"
             );
         }
@@ -292,7 +292,7 @@ impl Configuration for LiveConfig {
         let (status, message, hint) = match &state.refused {
             Some(Refusal { reason, .. }) => (
                 "degraded",
-                Some(format!("the configuration before is in force: {reason}")),
+                Some(format!("the last valid configuration stays in force: {reason}")),
                 Some(
                     "correct the file: it is taken up as soon as it is valid; `airlock config \
                     check` checks it",

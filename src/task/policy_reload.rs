@@ -174,7 +174,7 @@ impl ReloadingPolicy {
                     let first = now.first().map_or("", String::as_str);
                     tracing::error!(
                         problems = found.len(),
-                        "the policy files are not valid, so the policy before stays in force: \
+                        "the policy files are not valid, so the last valid policy stays in force: \
                         {first}"
                     );
                 }

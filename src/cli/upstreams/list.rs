@@ -54,8 +54,11 @@ pub(super) async fn perform(config: &Config, output: Output) -> Result<(), Failu
         None => None,
     };
     let configuration = health.as_ref().and_then(|health| health.configuration.as_ref());
-    if let Some(message) = configuration.and_then(|found| found.message.as_ref()) {
-        note(format!("the running server: {}", plain(message)));
+    // The connection has told already if the server refuses the file.
+    if let Some(found) = configuration.filter(|found| found.status == "restart_needed")
+        && let Some(message) = &found.message
+    {
+        note(format!("the running server {}; everything else is in force", plain(message)));
     }
     let cached = match &health {
         Some(_) => BTreeMap::new(),
@@ -110,7 +113,7 @@ fn cells(row: &Row<'_>) -> Vec<Cell> {
     ]
 }
 
-/// As the server knows it; one that was added after its start it does not.
+/// As the server knows it; one that it has not taken up is not known to it.
 fn of_server<'u>(upstream: &'u Upstream, state: Option<&'u view::Upstream>) -> Row<'u> {
     match state {
         Some(state) => Row {
@@ -120,7 +123,9 @@ fn of_server<'u>(upstream: &'u Upstream, state: Option<&'u view::Upstream>) -> R
             ..plain_row(upstream)
         },
         None => Row {
-            message: Some("the running server does not have it: restart the server".into()),
+            message: Some(
+                "the running server has not taken it up; `airlock doctor` says why".into(),
+            ),
             ..plain_row(upstream)
         },
     }

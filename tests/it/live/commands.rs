@@ -70,6 +70,15 @@ async fn a_change_that_the_server_refuses_is_not_said_to_be_in_force() {
         "{}",
         added.beside
     );
+    let listed = say(&config, &["upstreams", "list"]).await;
+    assert!(
+        listed.out.contains("two: the running server has not taken it up; `airlock doctor` says"),
+        "{}",
+        listed.out
+    );
+    let all = format!("{}{}", listed.out, listed.beside);
+    assert_eq!(all.matches("missing.yaml").count(), 1, "the refusal is told once: {all}");
+    assert!(!all.contains("restart"), "{all}");
     let doctor = say(&config, &["doctor"]).await;
     assert!(doctor.out.contains("missing.yaml"), "{}{}", doctor.out, doctor.beside);
 }
