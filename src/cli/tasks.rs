@@ -71,20 +71,19 @@ pub(super) struct ListArgs {
 
 /// Performs the command.
 pub(super) async fn perform(command: TasksCommand, config: Config) -> Result<ExitCode, Failure> {
-    let command = match command {
-        TasksCommand::Wait(args) => return wait::wait(args, &config).await,
-        TasksCommand::Follow(args) => return wait::follow(args, &config).await,
-        other => other,
+    let done = match command {
+        TasksCommand::Wait(args) => wait::wait(args, &config).await,
+        TasksCommand::Follow(args) => wait::follow(args, &config).await,
+        other => Connection::ask(&config, Need::Record, async |client| match other {
+            TasksCommand::Wait(_) | TasksCommand::Follow(_) => unreachable!("is done above"),
+            TasksCommand::List(args) => list(client, args).await,
+            TasksCommand::Get(args) => get(client, args).await,
+            TasksCommand::Cancel(args) => cancel(client, args).await,
+        })
+        .await
+        .map(|()| ExitCode::SUCCESS),
     };
-    Connection::ask(&config, Need::Record, async |client| match command {
-        TasksCommand::Wait(_) | TasksCommand::Follow(_) => unreachable!("was done above"),
-        TasksCommand::List(args) => list(client, args).await,
-        TasksCommand::Get(args) => get(client, args).await,
-        TasksCommand::Cancel(args) => cancel(client, args).await,
-    })
-    .await
-    .map_err(|failure| ids::located(failure, &config))
-    .map(|()| ExitCode::SUCCESS)
+    done.map_err(|failure| ids::located(failure, &config))
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {

@@ -187,6 +187,14 @@ async fn an_approval_is_found_by_a_beginning_and_a_lost_one_names_the_database()
         "{}",
         said.beside
     );
+    for command in [["tasks", "get"], ["tasks", "wait"], ["tasks", "follow"]] {
+        let said = say(&lost, &[command[0], command[1], "task_ffff"], "").await;
+        assert!(
+            said.beside.contains(&database.display().to_string()),
+            "{command:?}: {}",
+            said.beside
+        );
+    }
 
     let approved = say(&config, &["approvals", "approve", beginning], "").await;
     assert_eq!(approved.code, Some(0), "{}", approved.beside);
