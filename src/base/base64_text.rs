@@ -34,6 +34,17 @@ pub fn normalized(text: &str) -> Option<Cow<'_, str>> {
     (is_base64 && is_padding(plain.len() - end)).then_some(Cow::Owned(plain))
 }
 
+/// Returns the bytes of a text; none if it is no base64, or ends within a byte. An empty text has no
+/// bytes.
+pub fn bytes(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty() {
+        return Some(vec![]);
+    }
+    let text = normalized(text)?;
+    let is_whole = text.trim_end_matches('=').len() % 4 != 1;
+    is_whole.then(|| decoded(&text))
+}
+
 /// Returns the bytes that a [`normalized`] text, or a piece of one that begins at a
 /// multiple of four characters, stands for. One character too many at its end stands for nothing.
 pub fn decoded(text: &str) -> Vec<u8> {
@@ -70,12 +81,16 @@ mod tests {
             assert_eq!(decoded(&found), bytes, "{text}");
             assert_eq!(decoded_bytes(&found), bytes.len() as u64, "{text}");
         }
+        assert_eq!(bytes("_-8"), Some(vec![0xff, 0xef]));
+        assert_eq!(bytes(""), Some(vec![]));
+        assert_eq!(bytes("aGkhA"), None, "it ends within a byte");
     }
 
     #[test]
     fn other_texts_are_no_base64() {
         for text in ["", "=", "a=b", "aGk===", "data:image/png;base64,aGk=", "ä", "a.b", "{}"] {
             assert_eq!(normalized(text), None, "{text}");
+            assert!(text.is_empty() || bytes(text).is_none(), "{text}");
         }
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use base64::{Engine as _, engine::general_purpose};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
@@ -19,7 +18,7 @@ use super::{
     style::{Spelling, Style, encoded, text},
 };
 use crate::{
-    base::text::cut,
+    base::{base64_text, text::cut},
     catalog::{
         http::message::{Part as Field, ServiceBody, ServiceRequest, Until},
         upstream::response::{ANSWER_BYTES_MAX, LARGE_BYTES},
@@ -383,7 +382,7 @@ impl File {
         };
         let (name, kind) = (taken("name"), taken("type"));
         let bytes: Bytes = match (taken("base64"), taken("text")) {
-            (Some(base64), None) => decoded(&base64)
+            (Some(base64), None) => base64_text::bytes(&base64)
                 .ok_or_else(|| format!("field `{field}.base64` is not base64"))?
                 .into(),
             (None, Some(text)) => text.into(),
@@ -405,20 +404,6 @@ impl File {
         }
         Ok(Self { bytes, name, kind })
     }
-}
-
-/// Base64 in either alphabet, with or without padding and line breaks.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let plain: String = text
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace() && *c != '=')
-        .map(|c| match c {
-            '-' => '+',
-            '_' => '/',
-            c => c,
-        })
-        .collect();
-    general_purpose::STANDARD_NO_PAD.decode(plain).ok()
 }
 
 #[cfg(test)]
