@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use self::outcome::outcome;
 use super::{
-    args::{Output, Page, Query},
+    args::{ID, Output, Page, Query},
     client::Client,
     connection::{Connection, Need},
     ids,
@@ -58,7 +58,7 @@ pub(super) struct ListArgs {
 /// Arguments of `approvals show`.
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// The approval's id, or the first characters of it; it may be left out if only one waits
+    #[arg(help = format!("{ID}; not needed if only one call waits"))]
     id: Option<String>,
     #[command(flatten)]
     output: Output,
@@ -67,7 +67,7 @@ pub(super) struct ShowArgs {
 /// Arguments of a decision.
 #[derive(Debug, Args)]
 pub(super) struct DecisionArgs {
-    /// The approval's id, or the first characters of it
+    #[arg(help = ID)]
     id: String,
     /// A note; a denial's reaches the program
     #[arg(long, value_name = "TEXT")]

@@ -7,6 +7,8 @@ use crate::{app::Failure, base::unique_keys::duplicate_key};
 
 /// Heading of the options that say how an answer is printed.
 pub(super) const OUTPUT: &str = "Output options";
+/// Help for the id of a task, an approval or an artifact.
+pub(super) const ID: &str = "The id, or its first digits (at least 4)";
 /// Heading of the options that every command has.
 pub(super) const GLOBAL: &str = "Global options";
 /// Items in a page unless the user says otherwise.
@@ -60,7 +62,7 @@ impl Page {
 /// One of several, and output format.
 #[derive(Debug, Args)]
 pub(super) struct One {
-    /// Its id, or the first characters of it
+    #[arg(help = ID)]
     pub(super) id: String,
     #[command(flatten)]
     pub(super) output: Output,

@@ -5,7 +5,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode};
 use clap::{Args, Subcommand};
 
 use super::{
-    args::{One, Page, Query},
+    args::{ID, One, Page, Query},
     client::Client,
     connection::{Connection, Need},
     ids,
@@ -43,7 +43,7 @@ pub(super) enum ArtifactsCommand {
 /// Arguments of `artifacts get`.
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
-    /// The artifact's id, or the first characters of it
+    #[arg(help = ID)]
     id: String,
     /// A file that is created or overwritten
     #[arg(long, short, value_name = "FILE")]

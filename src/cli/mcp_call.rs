@@ -14,7 +14,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    args::json_option,
+    args::{OUTPUT, json_option},
     client,
     screen::{self, Spinner, print, print_json},
 };
@@ -37,7 +37,7 @@ pub(super) struct McpCallArgs {
     #[arg(long, value_name = "FILE")]
     code_file: Option<PathBuf>,
     /// Print the whole answer as JSON instead of its text
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 

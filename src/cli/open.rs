@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio::{process::Command, time::timeout};
 
 use super::{
+    args::OUTPUT,
     connection::Connection,
     screen::{dim, note, print, print_json},
 };
@@ -38,10 +39,10 @@ const FAILS_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Args)]
 pub(super) struct OpenArgs {
     /// Print the link, and open nothing
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     print: bool,
     /// Print the link as JSON, and open nothing
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 

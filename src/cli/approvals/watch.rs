@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
+    args::OUTPUT,
     client::Client,
     connection::Connection,
     screen::{self, clock, dim, heading, print_to_reader, with_id},
@@ -42,8 +43,8 @@ const ARGS_CHARS: usize = 160;
 /// Arguments of `approvals watch`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WatchArgs {
-    /// Print one JSON object a line: each approval when it comes, and again when it is decided
-    #[arg(long)]
+    /// Print each approval as one line of JSON when it comes, and again when it is decided
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 

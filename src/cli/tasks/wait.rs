@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
+    args::{ID, OUTPUT},
     client::Client,
     connection::{Connection, Need},
     ids, run,
@@ -33,23 +34,23 @@ const TIMEOUT: (SignedDuration, SignedDuration) =
 /// Arguments of `tasks wait`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct WaitArgs {
-    /// Its id
+    #[arg(help = ID)]
     id: String,
     /// Wait at most so long, such as 30s, 10m or 2h, then exit with 75 [default: until it ends]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
     /// Print the record as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 
 /// Arguments of `tasks follow`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct FollowArgs {
-    /// Its id
+    #[arg(help = ID)]
     id: String,
-    /// Print one JSON object a line: each event, and each line of the console
-    #[arg(long)]
+    /// Print each event and each console line as one line of JSON
+    #[arg(long, help_heading = OUTPUT)]
     json: bool,
 }
 

@@ -117,6 +117,10 @@ async fn help_has_a_commands_own_options_first_and_the_global_ones_last() {
         (&["run", "--help"], &["--timeout-ms", "--runtime"]),
         (&["tools", "list", "--help"], &["--namespace"]),
         (&["policy", "explain", "--help"], &["--args", "--as"]),
+        (&["tasks", "wait", "--help"], &["--timeout"]),
+        (&["tasks", "follow", "--help"], &[]),
+        (&["approvals", "watch", "--help"], &[]),
+        (&["open", "--help"], &[]),
     ] {
         let help = say(&config, args, "").await.out;
         let at = |part: &str| help.find(part).unwrap_or_else(|| panic!("{part}: {help}"));
@@ -126,6 +130,28 @@ async fn help_has_a_commands_own_options_first_and_the_global_ones_last() {
         for option in own {
             assert!(at(option) < output, "{option}: {help}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_that_takes_an_id_explains_it_in_the_same_words() {
+    let folder = place("");
+    let config = folder.path().join("airlock.toml");
+    for command in [
+        ["tasks", "get"],
+        ["tasks", "wait"],
+        ["tasks", "follow"],
+        ["tasks", "cancel"],
+        ["approvals", "show"],
+        ["approvals", "approve"],
+        ["approvals", "deny"],
+        ["artifacts", "show"],
+        ["artifacts", "get"],
+        ["artifacts", "remove"],
+    ] {
+        let help = say(&config, &[&command[..], &["--help"]].concat(), "").await.out;
+        let explained = "The id, or its first digits (at least 4)";
+        assert!(help.contains(explained), "{command:?}: {help}");
     }
 }
 
