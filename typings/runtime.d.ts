@@ -181,9 +181,9 @@ interface ArtifactLine {
 }
 
 /**
- * Answers that were too large for a program. A handle may stand anywhere in the arguments of a
- * call: the tool gets what it stands for.
- * @throws {ToolCallError} `artifact_not_found`: expired, removed, or not this owner's.
+ * Artifacts: responses too large for a program, and the images, sounds and blobs in responses. A
+ * handle may stand anywhere in the arguments of a call: the tool gets the content of the artifact.
+ * @throws {ToolCallError} `artifact_not_found`: expired, removed, or of another workspace.
  */
 interface Artifacts {
   read(

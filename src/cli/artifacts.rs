@@ -1,4 +1,5 @@
-//! `airlock artifacts`: tool responses that were too large for a program.
+//! `airlock artifacts`: tool responses that were too large for a program, and the images, sounds
+//! and blobs in responses.
 
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -32,11 +33,12 @@ const COLUMNS: [Column; 6] = [
 pub(super) enum ArtifactsCommand {
     /// List artifacts, newest first
     List(Page),
-    /// Show one: its kind, its size, and how it begins
+    /// Show one artifact: its kind, its size, and how its text begins
     Show(One),
-    /// Write its whole text to standard output, or to a file
+    /// Write the whole text of one artifact, or the bytes of an image, a sound or a blob, to standard
+    /// output or to a file
     Get(GetArgs),
-    /// Remove one
+    /// Remove one artifact
     Remove(One),
 }
 
@@ -45,7 +47,7 @@ pub(super) enum ArtifactsCommand {
 pub(super) struct GetArgs {
     #[arg(help = ID)]
     id: String,
-    /// A file that is created or overwritten
+    /// Write to this file, which is created or overwritten
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -140,7 +140,7 @@ enum Command {
     /// List, watch, show, approve or deny the calls that wait for your approval
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
-    /// List, show, get or remove responses that were too large for a program
+    /// List, show, get or remove artifacts: responses too large for a program, images, sounds, blobs
     #[command(subcommand)]
     Artifacts(artifacts::ArtifactsCommand),
     /// Open the running server's pages in your browser, signed in; without a desktop, print a link

@@ -31,7 +31,8 @@ pub struct Keys {
     pub limits: Limits,
     /// Isolation of programs, and the pool of worker processes.
     pub sandbox: Sandbox,
-    /// Retention and quotas of artifacts: responses of tools that are too large for a program.
+    /// Retention and quotas of artifacts: responses of tools that are too large for a program, and
+    /// the images, sounds and blobs in responses.
     pub artifacts: ArtifactsKeys,
     /// Encrypted secret store.
     pub secrets: SecretsKeys,

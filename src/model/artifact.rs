@@ -1,5 +1,5 @@
-//! What a tool answered and a program gets a handle for, because it is too large, or an image, a
-//! sound or other bytes: kept, and the handle that stands for it.
+//! Artifacts: responses that are too large for a program, and the images, sounds and blobs in
+//! responses; and the handles that programs get in their place.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

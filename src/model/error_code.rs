@@ -158,7 +158,7 @@ codes! {
     InvalidResponse = "invalid_response", Failed;
     /// There is no artifact of that id: expired, removed, or another workspace's.
     ArtifactNotFound = "artifact_not_found", NotFound;
-    /// The answer is too large for a program, and the workspace has no room to keep it.
+    /// The response becomes an artifact, and the workspace has no space to store it.
     ArtifactQuotaExceeded = "artifact_quota_exceeded", LimitHit;
     /// The artifacts in the arguments are too large together.
     ArgumentsTooLarge = "arguments_too_large", InvalidInput;

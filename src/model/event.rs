@@ -293,7 +293,7 @@ pub struct CallCompleted {
     pub seq: u32,
     /// The length of the response's JSON text in bytes.
     pub bytes: u64,
-    /// The artifact that holds a response too large for a program.
+    /// The artifact that holds the response, if it was too large for a program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactId>,
 }

@@ -1,5 +1,5 @@
-//! Responses too large for a program: rows and their text in parts, so that a slice is read
-//! without the rest.
+//! Artifacts, which are responses too large for a program, images, sounds and blobs: rows and their
+//! text in parts, so that a slice is read without the rest.
 
 use futures::future::BoxFuture;
 

@@ -1,5 +1,5 @@
 //! The durable record: tasks, their results, logs and journals; counters of what was used;
-//! approvals; responses too large for a program.
+//! approvals; artifacts.
 //!
 //! Only this module knows SQL. A write is queued when its method is called, and is durable once
 //! its [`Written`] resolves. Writes that concern one task (its record, its journal, its approvals)

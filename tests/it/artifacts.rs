@@ -1,4 +1,4 @@
-//! Answers that are too large for a program: kept by the real server, read by slices, lines and
+//! Responses that are too large for a program: kept by the real server, read by slices, lines and
 //! places, passed on, and gone in time.
 
 mod fairness;

@@ -1,4 +1,5 @@
-//! Artifacts: tool responses that are stored because they are too large for a program.
+//! Artifacts: tool responses that are too large for a program, and the images, sounds and blobs in
+//! responses.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

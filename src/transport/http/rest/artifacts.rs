@@ -1,4 +1,5 @@
-//! `/v1/artifacts`: tool responses that were too large for a program.
+//! `/v1/artifacts`: tool responses that were too large for a program, and the images, sounds and
+//! blobs in responses.
 
 use std::sync::Arc;
 
