@@ -1,5 +1,5 @@
-//! `airlock config`: the settings in force, where each value comes from, and whether the files,
-//! secrets and runtimes that they name can be used.
+//! `airlock config`: the settings in force, where each value comes from, and whether what they name
+//! can be used: policy files, secrets, runtimes, programs, working directories and documents.
 
 use std::process::ExitCode;
 
@@ -33,8 +33,8 @@ pub(super) struct SettingsArgs {
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
     Show,
-    /// Only check, also the policy files, secrets, runtimes, programs and documents that it names:
-    /// exits with 78 and all problems if it cannot be used
+    /// Check the configuration and what it names: policy files, secrets, runtimes, programs, working
+    /// directories and documents. Lists every problem; exits with 78 if there is one
     Check,
     /// Print the reference of all keys, in Markdown
     Reference,
@@ -92,8 +92,8 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that the policy files, the secrets, the runtimes, the programs and the documents that the
-/// configuration names can be used. The failure lists every problem.
+/// Checks that the policy files, secrets, runtimes, programs, working directories and documents that
+/// the configuration names can be used. The failure lists every problem.
 async fn check_references(config: &Config) -> Result<(), Failure> {
     let mut problems = vec![];
     if let Err(found) = app::policy_source(config).load() {

@@ -27,8 +27,9 @@ Airlock reads its whole configuration before it opens anything, and again when t
 
 An unknown key, an unknown `AIRLOCK_…` variable or a value out of range stops the start with exit
 code 78. The message names the origin, the value and the allowed values. `airlock config` shows the
-configuration in force and the origin of each value. `airlock config check` only checks; it also
-tests that the policy files, secrets and runtimes exist.
+configuration in force and the origin of each value. `airlock config check` checks the configuration
+and what it names: policy files, secrets, runtimes, and the programs, working directories and
+documents of upstreams. It connects to nothing.
 
 `AIRLOCK_LOG` sets the log level (`info`, `debug`, `warn,airlock=debug`). Logs go to standard error.
 
