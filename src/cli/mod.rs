@@ -1,9 +1,10 @@
-//! The command line: the commands that a person or a script gives in a shell.
+//! The command line: reads the arguments and performs one command. Must not open the database.
 //!
-//! Every command about tasks or tools sends requests to a server over its owner's interface: the
-//! one that runs on this database, else one started in this process for as long as the command
-//! takes. So there is one code path, and no command opens the database. Standard output carries the
-//! answer alone; everything else goes to standard error.
+//! A command about tasks, approvals, artifacts or tools sends its requests over the owner's
+//! interface (`/v1`) to the server that runs on this database. If none runs, the command starts one
+//! in this process and stops it at its end; `approvals watch` and `open` fail instead. Standard
+//! output carries the answer alone; notes, logs and errors go to standard error, and the question
+//! about a call that waits for approval goes to the terminal.
 
 mod approvals;
 mod args;
@@ -62,11 +63,13 @@ Exit codes:
   0    done
   1    it could not be done, a check failed, or the program threw
   2    the command line is not understood
-  69   a server, an upstream or something else that is needed is taken, missing or does not answer
-  75   the time of `tasks wait --timeout` is over
+  69   a server, an upstream or something else that the command needs is missing, does not \
+answer, or is in use
+  75   the task has not ended within `tasks wait --timeout`
   78   the configuration cannot be used
-  124, 126, 130, 137  of `run` and `tools call`: time ran out, a call was denied, cancelled, out \
-of memory";
+  124, 126, 130, 137  of `run`, `tools call`, `tasks wait` and `tasks follow`: the task ran out of \
+time, a call was denied, the task was cancelled, it ran out of memory
+  130  the command was interrupted";
 
 /// Reads the command line and performs it.
 pub fn main() -> ExitCode {

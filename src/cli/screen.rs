@@ -1,5 +1,6 @@
-//! Output for people: colours where the terminal has them, a spinner while waiting, tables that
-//! fit.
+//! Writes to standard output and standard error: answers, notes and JSON, in colours where the
+//! terminal has them, and a spinner while a command waits. Makes the text of programs and upstreams
+//! harmless for a terminal. Must not decide what is written.
 
 use std::{
     fmt,
