@@ -101,7 +101,7 @@ impl Failure {
         };
         let message = match own.has_same_file(other) {
             false => format!(
-                "{server} has {}; this command has {}",
+                "{server} uses {}; this command uses {}",
                 named(&other.file),
                 named(&own.file)
             ),
@@ -117,8 +117,7 @@ impl Failure {
         if own.has_same_file(other) && own.digest != other.digest {
             let file = named(&own.file);
             return Self::unavailable(format!(
-                "{file} has another policy now than {server} has in force: the server has not \
-                taken the change up"
+                "the policy of {file} has changed, and {server} has not taken the change up"
             ))
             .hint(format!(
                 "`airlock doctor` says why; or restart the server (`kill {pid}` stops it)"

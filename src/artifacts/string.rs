@@ -34,7 +34,7 @@ impl Artifacts {
     ) -> Result<Value, ArtifactError> {
         let steps = pointer::steps(pointer).map_err(ArtifactError::InvalidArguments)?;
         if artifact.kind != ArtifactKind::Json {
-            let message = format!("`{}` is no JSON, so `pointer` names nothing in it", artifact.id);
+            let message = format!("`{}` is not JSON, so `pointer` cannot be used", artifact.id);
             return Err(ArtifactError::InvalidArguments(message));
         }
         // The semaphore is never closed.

@@ -34,8 +34,8 @@ pub fn normalized(text: &str) -> Option<Cow<'_, str>> {
     (is_base64 && is_padding(plain.len() - end)).then_some(Cow::Owned(plain))
 }
 
-/// Returns the bytes of a text; none if it is no base64, or ends within a byte. An empty text has no
-/// bytes.
+/// Returns the bytes of a text; none if it is no base64, or ends within a byte. An empty text has
+/// no bytes.
 pub fn bytes(text: &str) -> Option<Vec<u8>> {
     if text.is_empty() {
         return Some(vec![]);

@@ -72,7 +72,7 @@ pub(super) struct One {
 /// is refused.
 pub(super) fn json_option<'t, T: Deserialize<'t>>(name: &str, text: &'t str) -> Result<T, Failure> {
     let value = serde_json::from_str(text)
-        .map_err(|error| Failure::other(format!("`{name}` is not JSON: {error}")))?;
+        .map_err(|error| Failure::other(format!("`{name}` is not valid JSON: {error}")))?;
     match duplicate_key(text.as_bytes()) {
         None => Ok(value),
         Some(doubled) => {

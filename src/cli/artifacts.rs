@@ -35,8 +35,8 @@ pub(super) enum ArtifactsCommand {
     List(Page),
     /// Show one artifact: its kind, its size, and how its text begins
     Show(One),
-    /// Write the whole text of one artifact, or the bytes of an image, a sound or a blob, to standard
-    /// output or to a file
+    /// Write the whole text of one artifact, or the bytes of an image, a sound or a blob, to
+    /// standard output or to a file
     Get(GetArgs),
     /// Remove one artifact
     Remove(One),

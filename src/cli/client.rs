@@ -257,7 +257,7 @@ impl Client {
             return self.parse(status, &body);
         }
         String::from_utf8(body)
-            .map_err(|_| Failure::other("the server answered with something that is no text"))
+            .map_err(|_| Failure::other("the response of the server is not text"))
     }
 
     /// Has an upstream, or all of them, asked for their tools again.
@@ -373,7 +373,7 @@ impl Client {
         serde_json::from_slice(body).map_err(|error| {
             let message = format!("the server at {} answered {status}: {error}", self.base);
             Failure::other(message)
-                .hint("it may be of another version: `airlock doctor` says which")
+                .hint("the server may have another version: `airlock doctor` shows it")
         })
     }
 
@@ -423,12 +423,12 @@ impl From<Refusal> for Failure {
         };
         // The server's own hint may name tools of MCP; here there are commands.
         let hint = match code {
-            Some(ErrorCode::TaskNotFound) => Some("`airlock tasks list` shows the tasks there are"),
+            Some(ErrorCode::TaskNotFound) => Some("`airlock tasks list` lists the tasks"),
             Some(ErrorCode::ApprovalNotFound) => {
-                Some("`airlock approvals list --all` shows those there are")
+                Some("`airlock approvals list --all` lists all approvals")
             }
             Some(ErrorCode::ArtifactNotFound) => {
-                Some("`airlock artifacts list` shows those there are")
+                Some("`airlock artifacts list` lists the artifacts")
             }
             _ => refusal.hint.as_deref(),
         };

@@ -130,7 +130,7 @@ impl Connection {
             let database = config.store.path.display();
             let message = format!("no server runs on the database `{database}`, and {why}");
             Failure::unavailable(message).hint(format!(
-                "start one, which stays until you stop it: `{}`; then try again",
+                "start one with `{}`, leave it running, and try again",
                 serve_command(config)
             ))
         })
@@ -192,14 +192,14 @@ fn tell_of_unusable_policy(config: &Config) {
         all => format!(" (and {})", counted(all - 1, "more problem")),
     };
     note(plain(&format!(
-        "warning: the policy files cannot be used as they are now, so the server decides by what \
-        it read before: {first}{more}; `airlock policy validate` lists every problem"
+        "warning: the policy files are not valid, so the last valid policy stays in force: \
+        {first}{more}; `airlock policy validate` lists every problem"
     )));
 }
 
 async fn ended(serving: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
     serving.await.unwrap_or_else(|_| {
-        Err(Failure::other("the server stopped on an internal error; its log says more"))
+        Err(Failure::other("the server stopped because of an internal error; its log says more"))
     })
 }
 

@@ -91,7 +91,7 @@ fn configuration(config: &Config) -> Check {
     let file = config
         .file
         .as_ref()
-        .map_or_else(|| "no file, built-in values".into(), |file| file.display().to_string());
+        .map_or_else(|| "no file, so the built-in values are in force".into(), |file| file.display().to_string());
     let upstreams = counted(config.upstreams.len(), "upstream");
     Check::new("configuration", Verdict::Ok, format!("{file}; {upstreams}"))
 }
@@ -104,10 +104,10 @@ fn runtime(status: &RuntimeStatus) -> Check {
             Check::new(id, Verdict::Ok, format!("{}; programs run on it", status.message))
         }
         (true, false) => {
-            Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", status.message))
+            Check::new(id, Verdict::Ok, format!("{}; runs the tasks that ask for it", status.message))
         }
         (false, true) => {
-            let message = "not installed, so no code runs unless it asks for another runtime";
+            let message = "not installed, so only tasks that ask for another runtime can run";
             Check { hint: Some(status.message.clone()), ..Check::new(id, Verdict::Broken, message) }
         }
         (false, false) => {
@@ -147,7 +147,8 @@ fn sandbox(health: &SandboxHealth, statuses: &[RuntimeStatus]) -> Vec<Check> {
     };
     checks.extend(statuses.iter().filter(unknown).map(|status| {
         let verdict = if status.is_default { Verdict::Broken } else { Verdict::Warning };
-        let message = "the server does not have it, because it was installed after its start";
+        let message = "it was installed after the server started, so the server does not have it \
+            yet";
         Check {
             hint: Some("restart the server".into()),
             ..Check::new(format!("sandbox.{}", status.id), verdict, message)
@@ -170,7 +171,7 @@ fn isolation(tier: LockTier, locks: &Locks) -> String {
         LockTier::Restricted => format!(
             "the system isolates them, but filters neither files nor system calls ({locks})"
         ),
-        LockTier::Open => format!("the system isolates them hardly at all ({locks})"),
+        LockTier::Open => format!("the system barely isolates them ({locks})"),
     }
 }
 
@@ -239,9 +240,10 @@ fn running_configuration(found: &ConfigHealth) -> Check {
     let (verdict, state) = match found.status.as_str() {
         "ok" => (Verdict::Ok, "the running server uses the configuration file as it is"),
         "restart_needed" => {
-            (Verdict::Warning, "the running server uses the configuration file but for some keys")
+            (Verdict::Warning, "the running server uses the configuration file except for some \
+                keys")
         }
-        _ => (Verdict::Warning, "the running server cannot use the configuration file as it is"),
+        _ => (Verdict::Warning, "the running server cannot use the changed configuration file"),
     };
     let message = found.message.iter().fold(state.to_owned(), |all, why| format!("{all}; {why}"));
     Check { hint: found.hint.clone(), ..Check::new("server.configuration", verdict, message) }
@@ -288,7 +290,7 @@ fn policy(config: Option<&Config>, health: &PolicyHealth) -> Check {
     let (verdict, message) = match message {
         None => (Verdict::Ok, format!("the profile `{profile}` and {files} are in force")),
         Some(why) => {
-            (Verdict::Warning, format!("the policy files as they are now cannot be used; {why}"))
+            (Verdict::Warning, format!("the policy files are not valid; {why}"))
         }
     };
     Check { hint: hint.clone(), ..Check::new("policy", verdict, message) }
@@ -305,9 +307,9 @@ fn upstream(upstream: &Upstream) -> Check {
     let (verdict, state) = match status.as_str() {
         "ready" => (Verdict::Ok, format!("{kind}, works, {tools}")),
         "connecting" => {
-            (Verdict::Warning, format!("{kind}, is still connecting, {tools} known from before"))
+            (Verdict::Warning, format!("{kind}, is still connecting, {tools} when last listed"))
         }
-        _ => (Verdict::Broken, format!("{kind}, does not work, {tools} known from before")),
+        _ => (Verdict::Broken, format!("{kind}, does not work, {tools} when last listed")),
     };
     let message = message.iter().fold(state, |state, message| format!("{state}; {message}"));
     Check::new(format!("upstreams.{name}"), verdict, message)

@@ -23,11 +23,11 @@ pub(super) async fn whole(client: &Client, kind: IdKind, text: &str) -> Result<S
         [] => Ok(text.to_owned()),
         [only] => Ok(only.clone()),
         several => Err(Failure::other(format!(
-            "`{text}` is ambiguous: at least {} begin so",
+            "`{text}` is ambiguous: at least {} begin with it",
             counted(several.len(), kind.noun())
         ))
         .coded("ambiguous_id")
-        .hint(format!("give more of it: {}", several.join(", ")))),
+        .hint(format!("give more digits: {}", several.join(", ")))),
     }
 }
 
@@ -39,14 +39,14 @@ pub(super) fn located(failure: Failure, config: &Config) -> Failure {
     if not_found.iter().all(|code| code.as_str() != failure.code) {
         return failure;
     }
-    let file = match &config.file {
-        Some(file) => format!("the configuration `{}`", file.display()),
-        None => "no configuration file".to_owned(),
+    let database = config.store.path.display();
+    let of = match &config.file {
+        Some(file) => format!("of the configuration `{}`", file.display()),
+        None => "that is used without a configuration file".to_owned(),
     };
     let place = format!(
-        "looked in the database `{}`, which belongs to {file}; name another configuration with \
-        `--config FILE`, or run the command in its folder",
-        config.store.path.display()
+        "Airlock looked in the database `{database}` {of}; for another database, name its \
+        configuration with `--config FILE`, or run the command in its folder"
     );
     let hint =
         failure.hint.clone().map_or_else(|| place.clone(), |hint| format!("{hint}; {place}"));

@@ -107,7 +107,7 @@ const USAGE: u8 = 2;
 /// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable
 /// record.
 ///
-/// Without a command: where one stands, and what to do next.
+/// Without a command: shows what is configured and what runs, and which command comes next.
 #[derive(Debug, Parser)]
 #[command(name = "airlock", version, max_term_width = 120, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -143,7 +143,7 @@ enum Command {
     /// List, watch, show, approve or deny the calls that wait for your approval
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
-    /// List, show, get or remove artifacts: responses too large for a program, images, sounds, blobs
+    /// List, show, get or remove artifacts: large responses, images, sounds and blobs
     #[command(subcommand)]
     Artifacts(artifacts::ArtifactsCommand),
     /// Open the running server's pages in your browser, signed in; without a desktop, print a link

@@ -48,7 +48,7 @@ pub(super) struct OpenArgs {
 
 /// Opens the running server's pages in a browser; prints a link where there is none.
 pub(super) async fn perform(args: OpenArgs, config: &Config) -> Result<ExitCode, Failure> {
-    let connection = Connection::required(config, "only a server has pages").await?;
+    let connection = Connection::required(config, "only a running server has pages").await?;
     let stays = Instance::find(&config.store.instance_file())
         .ok()
         .flatten()
@@ -75,7 +75,7 @@ pub(super) async fn perform(args: OpenArgs, config: &Config) -> Result<ExitCode,
     }
     if !stays {
         note(
-            "this server was started for one command or one client and goes with it; `airlock \
+            "this server stops when the command or the client that started it ends; `airlock \
             serve` starts one that stays",
         );
     }

@@ -174,8 +174,8 @@ fn announce(approval: &PendingApproval) {
     let (id, tool) = (&approval.approval_id, screen::plain(&approval.tool));
     let page = approval.url.as_deref().map(|url| format!(", or {url}")).unwrap_or_default();
     note(format!(
-        "`{tool}` is waiting for your approval: airlock approvals show {id}, then approve or \
-        deny{page}"
+        "`{tool}` waits for your approval: look at it with `airlock approvals show {id}`, then \
+        decide with `airlock approvals approve` or `deny`{page}"
     ));
 }
 

@@ -30,7 +30,8 @@ pub(super) async fn note_change(config: &Config) {
         Err(_) if !client.is_up().await => {}
         Err(failure) => {
             note(format!(
-                "whether the running server (process {pid}) uses it is not known: {failure}"
+                "it is not known whether the running server (process {pid}) has taken it up: \
+                {failure}"
             ));
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn perform(command: SecretsCommand, config: &Config) -> Result<ExitCo
                 // Its own text says how a secret that is wanted is set.
                 VaultError::Absent(name) => {
                     Failure::other(format!("there is no secret `{name}` to remove"))
-                        .hint("`airlock secrets list` shows which there are")
+                        .hint("`airlock secrets list` lists the secrets")
                 }
                 other => failure(&other),
             })?;
@@ -120,7 +120,7 @@ fn list(vault: &Vault, output: Output) -> Result<(), Failure> {
 pub(super) fn failure(error: &VaultError) -> Failure {
     let hint = match error {
         VaultError::KeyIsOpen(path) => {
-            format!("make it its owner's alone: chmod 600 {}", path.display())
+            format!("let only its owner read it: chmod 600 {}", path.display())
         }
         VaultError::KeyIsMissing(_) => {
             "restore the key (`secrets.key_file`); without it the secrets are lost: remove \
@@ -133,7 +133,7 @@ pub(super) fn failure(error: &VaultError) -> Failure {
         VaultError::BadKey(_) => {
             "32 random bytes in base64: head -c 32 /dev/urandom | base64".into()
         }
-        VaultError::Absent(_) => "`airlock secrets list` shows which there are".into(),
+        VaultError::Absent(_) => "`airlock secrets list` lists the secrets".into(),
         _ => return Failure::other(error.to_string()),
     };
     Failure::other(error.to_string()).hint(hint)

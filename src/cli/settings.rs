@@ -33,8 +33,8 @@ pub(super) struct SettingsArgs {
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
     Show,
-    /// Check the configuration and what it names: policy files, secrets, runtimes, programs, working
-    /// directories and documents. Lists every problem; exits with 78 if there is one
+    /// Check the configuration and what it names: policy files, secrets, runtimes, programs,
+    /// working directories and documents. Lists every problem; exits with 78 if there is one
     Check,
     /// Print the reference of all keys, in Markdown
     Reference,
@@ -92,14 +92,14 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks that the policy files, secrets, runtimes, programs, working directories and documents that
-/// the configuration names can be used. The failure lists every problem.
+/// Checks that the policy files, secrets, runtimes, programs, working directories and documents
+/// that the configuration names can be used. The failure lists every problem.
 async fn check_references(config: &Config) -> Result<(), Failure> {
     let mut problems = vec![];
     if let Err(found) = app::policy_source(config).load() {
         let origin = origin_of(config, "policy.files");
         problems
-            .extend(found.iter().map(|problem| format!("{origin}: of `policy.files`: {problem}")));
+            .extend(found.iter().map(|problem| format!("{origin}: `policy.files`: {problem}")));
     }
     problems.extend(app::missing_secrets(config).await?.iter().map(|missing| {
         match holder(config, missing) {
@@ -121,7 +121,7 @@ async fn check_references(config: &Config) -> Result<(), Failure> {
         // without.
         if let Some(key) = runtime.key {
             problems.push(format!(
-                "{}: of `{key}`: `{}` is not installed: {}",
+                "{}: `{key}`: `{}` is not installed: {}",
                 origin_of(config, key),
                 runtime.id,
                 runtime.message

@@ -1,5 +1,5 @@
-//! `airlock` without a command: where one stands, and what to do next. Starts nothing and changes
-//! nothing.
+//! `airlock` without a command: what is configured, what runs, and what to do next. Starts nothing
+//! and changes nothing.
 
 use std::{
     path::{Path, PathBuf},
@@ -38,7 +38,7 @@ pub(super) async fn perform(config: &Config) -> Result<ExitCode, Failure> {
         line("", &format!("`airlock --config {above}` uses it"))?;
     }
     match &running {
-        Ok(None) => line("server", "not running; commands start one for as long as they take")?,
+        Ok(None) => line("server", "not running; a command that needs one starts it for itself")?,
         Ok(Some(Running { instance: Some(Instance { pid, url, version, .. }), .. })) => {
             line("server", &format!("airlock {version} runs at {url} (process {pid})"))?;
         }
@@ -50,7 +50,7 @@ pub(super) async fn perform(config: &Config) -> Result<ExitCode, Failure> {
     line("upstreams", &upstreams(config, answered))?;
     if let Some(Running { overview, .. }) = answered {
         let waiting = match overview.pending_approvals {
-            0 => "none waits for you".to_owned(),
+            0 => "no call waits for you".to_owned(),
             count => format!("{} waiting for you", counted(count, "call")),
         };
         line("approvals", &waiting)?;
@@ -88,9 +88,10 @@ fn file(config: &Config) -> String {
     let folder = std::env::current_dir().ok();
     match folder {
         Some(folder) if file.parent() == Some(folder.as_path()) => {
-            format!("{shown} (of this folder)")
+            format!("{shown} (in this folder)")
         }
-        _ if config.new_file.as_ref() == Some(file) => format!("{shown} (of this user)"),
+        _ if config.new_file.as_ref() == Some(file) => format!("{shown} (in your configuration \
+            folder)"),
         _ => format!("{shown} (named by `--config` or AIRLOCK_CONFIG)"),
     }
 }

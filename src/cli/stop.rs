@@ -1,7 +1,8 @@
 //! Signals that stop a process. The first SIGINT (Ctrl-C) or SIGTERM stops it in order; a SIGINT
 //! more than a second after the first ends it at once. Several within that second count as one,
-//! because a terminal and a supervisor may both send one. SIGHUP stops a command in order too, except
-//! under `nohup`. A server that was started to stay takes SIGHUP otherwise: see [`of_server`].
+//! because a terminal and a supervisor may both send one. SIGHUP stops a command in order too,
+//! except under `nohup`. A server that was started to stay takes SIGHUP otherwise: see
+//! [`of_server`].
 
 use std::{
     fs::File,

@@ -96,7 +96,7 @@ fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Upstream, Failure> {
         let names: Vec<_> =
             config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
         let hint = if names.is_empty() {
-            "there are none; add one with `airlock upstreams add`".into()
+            "no upstreams are configured; `airlock upstreams add` adds one".into()
         } else {
             names.join(", ")
         };
@@ -171,7 +171,7 @@ async fn check(args: &CheckArgs, mut config: Config) -> Result<ExitCode, Failure
         let all: Vec<_> = found.iter().map(checked).collect();
         print_json(&serde_json::to_value(&all).expect("a result has string keys"))?;
     } else if found.is_empty() {
-        note("no upstreams; `airlock upstreams add URL` adds one");
+        note("no upstreams are configured; `airlock upstreams add URL` adds one");
     } else {
         found.iter().try_for_each(|status| report(status, &of(&status.name)))?;
     }

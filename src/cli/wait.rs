@@ -147,7 +147,8 @@ impl Wait<'_> {
         }
         let (id, code) = (self.id, ErrorCode::ServerStopped.as_str());
         let hint = format!("`airlock tasks get {id}` shows its record");
-        Err(Failure::other(format!("the server was stopped; task {id} ended failed ({code})"))
+        Err(Failure::other(format!("the server was stopped, so task {id} ended with the status \
+            failed ({code})"))
             .hint(hint))
     }
 
@@ -163,7 +164,8 @@ impl Wait<'_> {
         let code = task.error.as_ref().map(|error| error.code.as_str());
         if let Some(code) = code.filter(|code| *code == ErrorCode::ServerStopped.as_str()) {
             let (id, status) = (task.task_id, task.status);
-            note(format!("the server was stopped; task {id} ended {status} ({code})"));
+            note(format!("the server was stopped, so task {id} ended with the status {status} \
+                ({code})"));
         }
         Ok(Waited::Ended(Box::new(record)))
     }

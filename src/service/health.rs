@@ -78,7 +78,7 @@ impl Service {
             hint: problems
                 .is_some()
                 .then(|| "correct the file: it is loaded as soon as it is valid".into()),
-            message: problems.map(|all| format!("the policy before is in force: {all}")),
+            message: problems.map(|all| format!("the last valid policy stays in force: {all}")),
         }
     }
 }

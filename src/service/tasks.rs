@@ -402,14 +402,14 @@ fn submit_error(error: SubmitError) -> ServiceError {
     match error {
         SubmitError::UnknownRuntime { known, .. } if known.is_empty() => {
             ServiceError::new(ErrorCode::NoRuntime, message).hint(
-                "`airlock doctor`, on the server's machine, says how one is got; then \
-                    restart the server",
+                "`airlock doctor`, on the server's machine, says how to install one; then restart \
+                the server",
             )
         }
         SubmitError::UnknownRuntime { .. } => ServiceError::new(ErrorCode::UnknownRuntime, message)
             .hint(
-                "leave `runtimeId` out; `airlock doctor`, on the server's machine, says how \
-                others are got",
+                "leave `runtimeId` out; `airlock doctor`, on the server's machine, says how to \
+                install others",
             ),
         SubmitError::Busy { .. } => ServiceError {
             retry_after_ms: Some(1000),

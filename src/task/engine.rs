@@ -427,7 +427,7 @@ fn stopped_before_it_began(handle: &TaskHandle) -> End {
 fn no_such_runtime(id: &str, known: &[String]) -> String {
     match known {
         [] => "no code can be run here: this server has no runtime".into(),
-        known => format!("there is no runtime `{id}` here; there is {}", known.join(", ")),
+        known => format!("there is no runtime `{id}` here; there is only {}", known.join(", ")),
     }
 }
 

@@ -313,16 +313,16 @@ impl Calls {
     fn hint(self) -> &'static str {
         match self {
             Self::Outstanding => {
-                "calls that were sent and not answered may have taken effect; its events tell \
-                which; look before you run it again"
+                "calls that were sent and not answered may have taken effect; the task's events \
+                name them; check what they did before you run it again"
             }
             Self::None => {
-                "no call was under way, and one that waited, for an approval or for its turn, was \
-                not sent; its events tell which calls were made before"
+                "no call was under way; a call that waited for an approval or for its turn was \
+                not sent; the task's events name the calls that were made before"
             }
             Self::Unknown => {
-                "calls that were sent and not answered may have taken effect, those that waited \
-                for an approval were not sent; its events tell which"
+                "calls that were sent and not answered may have taken effect; calls that waited \
+                for an approval were not sent; the task's events name them"
             }
         }
     }

@@ -118,7 +118,7 @@ async fn what_is_taken_for_something_else_is_told_and_not_written() {
         ("./no-such-program", &["there is no program `./no-such-program`"]),
         ("ftp://host.example/", &["is not a URL"]),
         ("", &["is empty"]),
-        (&closed, &["http://localhost:", "is not known"]),
+        (&closed, &["http://localhost:", "cannot find out the protocol"]),
     ] {
         let said = at(folder, &["upstreams", "add", target], &[]).await;
         assert!(matches!(said.code, Some(1 | 69)), "{target}: {:?} {}", said.code, said.beside);

@@ -264,7 +264,7 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let said = say(&config, &["config", "check"], "").await;
     assert_eq!(said.code, Some(78), "{}", said.out);
     assert!(
-        said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not installed"),
+        said.beside.contains("airlock.toml:6: `sandbox.deno`: `local-deno` is not installed"),
         "{}",
         said.beside
     );
@@ -289,7 +289,7 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let said = doctor.arg("doctor").env("AIRLOCK_SANDBOX_DENO", deno).output().await.unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(
-        said.contains("sandbox.local-deno") && said.contains("installed after its start"),
+        said.contains("sandbox.local-deno") && said.contains("installed after the server started"),
         "{said}"
     );
 }
@@ -464,7 +464,7 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     let mut child = command.spawn().expect("the binary starts");
     let mut beside = tokio::io::BufReader::new(child.stderr.take().expect("a pipe was asked for"));
     let mut told = String::new();
-    while !told.contains("is waiting for your approval") {
+    while !told.contains("waits for your approval") {
         assert!(beside.read_line(&mut told).await.unwrap() > 0, "it ended: {told}");
     }
     let group = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();

@@ -107,7 +107,7 @@ async fn policy_files_are_checked_with_the_configuration_and_by_themselves() {
     let checked = say(&config, &["config", "check"], "").await;
     let expected = "policy.yaml:2:1: unknown key `tols`";
     assert!(
-        checked.beside.contains("airlock.toml:5: of `policy.files`: ")
+        checked.beside.contains("airlock.toml:5: `policy.files`: ")
             && checked.beside.contains(expected),
         "{}",
         checked.beside
@@ -128,7 +128,7 @@ async fn policy_files_are_checked_with_the_configuration_and_by_themselves() {
         validated.beside
     );
     assert!(
-        validated.beside.contains("as a server loads it: 2 of 2, profile `open`"),
+        validated.beside.contains("checked 2 files of `policy.files` together"),
         "{}",
         validated.beside
     );
@@ -142,7 +142,7 @@ async fn policy_files_are_checked_with_the_configuration_and_by_themselves() {
     let none = place("");
     let validated = say(&none.path().join("airlock.toml"), &["policy", "validate"], "").await;
     assert!(
-        validated.out.contains("names no file: the profile `open` alone answers"),
+        validated.out.contains("names no file, so the profile `open` alone decides"),
         "{}",
         validated.out
     );

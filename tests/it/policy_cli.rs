@@ -214,18 +214,18 @@ async fn a_replay_tells_what_a_new_file_would_change_and_what_it_cannot_know() {
     assert_eq!(said.code, Some(0), "{}", said.beside);
     assert_eq!(said.out.trim(), "demo.echo: allow → deny by `quiet` (2×)", "{}", said.beside);
     assert!(
-        said.beside.contains("2 would change, 0 would not, 1 not known")
+        said.beside.contains("2 would get another decision, 0 the same, 1 not known")
             && said.beside.contains("policy.record_values"),
         "{}",
         said.beside
     );
     assert!(
-        said.beside.contains("by this file alone, and by the profile `auto`"),
+        said.beside.contains("this file alone decides, and the profile `auto`"),
         "{}",
         said.beside
     );
     assert!(
-        said.beside.contains("the other file of the configuration, which counts too"),
+        said.beside.contains("the other file of the configuration, which a server also applies"),
         "{}",
         said.beside
     );
@@ -245,7 +245,11 @@ async fn a_replay_tells_what_a_new_file_would_change_and_what_it_cannot_know() {
     let said =
         say(&policed.server.config_file(), &["policy", "replay", file.to_str().unwrap()]).await;
     assert_eq!(said.out.trim(), "demo.add: allow → deny by `small` (1×)", "{}", said.beside);
-    assert!(said.beside.contains("1 would change, 1 would not, 0 not known"), "{}", said.beside);
+    assert!(
+        said.beside.contains("1 would get another decision, 1 the same, 0 not known"),
+        "{}",
+        said.beside
+    );
     policed.server.stop().await;
 }
 
@@ -382,8 +386,7 @@ async fn an_import_writes_the_policy_and_tells_beside_it_what_became_what() {
         made.beside
     );
     assert!(
-        made.beside
-            .contains("warning: the configuration names no upstream `convex`, there are none"),
+        made.beside.contains("warning: the configuration has no upstream `convex` (it has none)"),
         "{}",
         made.beside
     );

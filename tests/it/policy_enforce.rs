@@ -331,7 +331,7 @@ async fn a_changed_file_counts_at_once_and_a_broken_one_never() {
     assert_eq!(
         policed.server.run(MANY).await["result"]["through"],
         0,
-        "the policy before is in force"
+        "the last valid policy stays in force"
     );
     // Written in place, as other editors do.
     std::fs::write(policed.server.folder.path().join("policy.yaml"), RULES).unwrap();

@@ -273,7 +273,7 @@ async fn watching_shows_calls_that_wait_and_how_they_are_decided() {
     let brief = policed.pending(1).await.remove(0);
     policed.server.call("task_cancel", json!({ "taskId": task })).await;
     people.prints("brief").await;
-    let out = people.prints("withdrawn, not sent").await;
+    let out = people.prints("cancelled, not sent").await;
     assert!(!out.contains('\u{202e}'), "{out}");
     programs.prints("\"status\":\"cancelled\"").await;
     people.interrupt();
@@ -328,7 +328,7 @@ async fn stopped(kill: bool) {
     let follow = Running::start(&config, &["tasks", "follow", &id]);
     follow.prints("waits for approval").await;
     let run = Running::start(&config, &["run", file.to_str().unwrap()]);
-    run.says("is waiting for your approval").await;
+    run.says("waits for your approval").await;
     let _folder = match kill {
         true => policed.server.kill().await,
         false => policed.server.stop().await,
@@ -336,8 +336,8 @@ async fn stopped(kill: bool) {
     for (name, waiting) in [("wait", wait), ("follow", follow), ("run", run)] {
         let (code, _, beside) = waiting.end().await;
         assert_eq!(code, Some(1), "{name}: {beside}");
-        let (_, rest) = beside.split_once("the server was stopped; task task_").expect(&beside);
-        assert!(rest.contains(" ended failed (server_stopped)"), "{name}: {beside}");
+        let (_, rest) = beside.split_once("the server was stopped, so task task_").expect(&beside);
+        assert!(rest.contains(" ended with the status failed (server_stopped)"), "{name}: {beside}");
         assert!(!beside.contains("does not answer"), "{name}: {beside}");
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn outcome(approval: &Approval) -> String {
         ApprovalStatus::Consumed => format!("approved{by}, and sent{note}"),
         ApprovalStatus::Denied => format!("denied{by}, not sent{note}"),
         ApprovalStatus::Expired => "nobody decided in time, not sent".into(),
-        ApprovalStatus::Cancelled => format!("withdrawn, not sent{why}"),
+        ApprovalStatus::Cancelled => format!("cancelled, not sent{why}"),
         ApprovalStatus::Void => format!("void, not sent{why}"),
     }
 }

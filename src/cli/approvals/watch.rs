@@ -51,7 +51,8 @@ pub(in crate::cli) struct WatchArgs {
 /// Shows approvals until the person stops it.
 pub(super) async fn perform(args: WatchArgs, config: &Config) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
-    let connection = Connection::required(config, "calls wait on a server only").await?;
+    let why = "only a running server has calls that wait";
+    let connection = Connection::required(config, why).await?;
     let client = &connection.client;
     let reading = stop.child_token();
     let mut watch = Watch::begin(args.json);

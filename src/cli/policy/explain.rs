@@ -82,14 +82,14 @@ fn show_explanation(explanation: &PolicyExplanation) -> Result<(), Failure> {
         _ => "warning",
     };
     let full = explanation.holds.iter().any(|limit| !limit.admitted);
-    let now = if full && status != "deny" { "; but a limit of it is full now" } else { "" };
+    let now = if full && status != "deny" { "; but one of its limits is used up now" } else { "" };
     let reason = screen::line(&reason(explanation), usize::MAX);
     let head = format!("{}: {reason}{now}", explanation.tool);
     print(format!("{} {}", in_colour_of(colour, &status.to_uppercase()), screen::plain(&head)))?;
     print(screen::plain(&format!("class {} ({})", explanation.class, explanation.class_source)))?;
     show_steps(explanation)?;
     if !explanation.holds.is_empty() {
-        print(format!("\n{}", heading("limits, as they are now")))?;
+        print(format!("\n{}", heading("limits, as used now")))?;
         explanation.holds.iter().try_for_each(|hold| print(limit(hold)))?;
     }
     for finding in &explanation.shadow {
@@ -146,7 +146,7 @@ fn reason(explanation: &PolicyExplanation) -> String {
         return match layer {
             "" => format!("{message}{code}"),
             _ if !code.is_empty() => format!("{layer}{code}: {message}"),
-            _ => format!("no file answers, and the {layer} {does} the class {}", explanation.class),
+            _ => format!("no file decides, and the {layer} {does} the class {}", explanation.class),
         };
     };
     let by = match name {
@@ -230,7 +230,7 @@ pub(super) async fn show(args: &ShowArgs, config: &Config) -> Result<ExitCode, F
     }
     let status = &policy.status;
     print(format!("{} {}", heading(&policy.revision), in_colour_of(status, status)))?;
-    print(format!("profile {}: decides where no rule does", policy.profile))?;
+    print(format!("profile {}: decides if no policy file does", policy.profile))?;
     for layer in &policy.layers {
         show_layer(&policy, layer)?;
     }

@@ -79,14 +79,14 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
         let known: Vec<_> =
             config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
         let known = if known.is_empty() {
-            "there are none".to_owned()
+            "it has none".to_owned()
         } else {
-            format!("there are {}", known.join(", "))
+            format!("it has {}", known.join(", "))
         };
         // It may be added later: the policy is made all the same.
         note(format!(
-            "warning: the configuration names no upstream `{name}`, {known}; until it does, the \
-            policy speaks of no tool"
+            "warning: the configuration has no upstream `{name}` ({known}); until it has one, the \
+            policy matches no tool"
         ));
     }
     let text = files::read(&args.file)?;
@@ -122,7 +122,7 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
                 "`{name}` becomes several files: {}",
                 owners.join(", ")
             ))
-            .hint("say where to write them: `--output FOLDER`"));
+            .hint("name a folder for them: `--output FOLDER`"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -148,14 +148,14 @@ fn refuse(problems: &[Problem], json: bool) -> Result<ExitCode, Failure> {
     // Standard output holds a policy or nothing.
     problems.iter().for_each(|problem| note(screen::plain(&problem.to_string())));
     Err(Failure::other(format!(
-        "{} of the file cannot be imported as it is; nothing was written",
+        "{} of the file cannot be imported; nothing was written",
         count(problems.len())
     ))
-    .hint("correct the file, or omit these and have them listed: `--compat-warn`"))
+    .hint("correct the file, or leave these out with `--compat-warn`, which lists them"))
 }
 
 fn count(problems: usize) -> String {
-    counted(problems, "thing")
+    counted(problems, "part")
 }
 
 fn report(imported: &Imported, name: &str) {

@@ -95,16 +95,16 @@ pub(super) async fn perform(
         let profile = source.options.profile.as_str();
         let rest = match others {
             0 => String::new(),
-            1 => "; the other file of the configuration, which counts too in service, is left out"
+            1 => "; the other file of the configuration, which a server also applies, is left out"
                 .into(),
             many => format!(
-                "; the {many} other files of the configuration, which count too in service, are \
+                "; the {many} other files of the configuration, which a server also applies, are \
                 left out"
             ),
         };
         note(format!(
-            "judged by this file alone, and by the profile `{profile}` where it says \
-            nothing{rest}; limits are not counted"
+            "this file alone decides, and the profile `{profile}` where the file does not{rest}; \
+            limits are not counted"
         ));
     }
     Ok(ExitCode::SUCCESS)
@@ -199,13 +199,13 @@ fn show(results: &[PolicyReplayResult]) -> Result<(), Failure> {
     }
     let changed: usize = changes.values().sum();
     note(format!(
-        "{}: {changed} would change, {same} would not, {unknown} not known",
+        "{}: {changed} would get another decision, {same} the same, {unknown} not known",
         counted(results.len(), "call")
     ));
     if unknown > 0 {
         note(
-            "those not known depend on values of arguments, which are on record only with \
-            `policy.record_values = true`",
+            "the decisions that are not known depend on values of arguments, which are recorded \
+            only with `policy.record_values = true`",
         );
     }
     Ok(())

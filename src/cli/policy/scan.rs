@@ -106,8 +106,8 @@ pub(super) fn scaffold(upstream: &str, tools: &[PolicyTool]) -> String {
     let file = json!({
         "version": "1", "upstream": upstream, "default": "ask", "tools": entries, "tests": tests
     });
-    let head = "# Classes are what is known about the tools, or guessed from their names: check \
-        them. `default: ask` is for tools that come later.\n";
+    let head = "# Check the classes: some are guesses from the names of the tools. `default: ask` \
+        is for tools that are added later.\n";
     let above = |pointer: &str| {
         comments
             .iter()

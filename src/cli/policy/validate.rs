@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{files, problems::invalid};
 use crate::{
     app::Failure,
+    base::plural::counted,
     cli::args::OUTPUT,
     cli::screen::{note, print, print_json},
     policy::Policy,
@@ -57,10 +58,12 @@ fn configured(json: bool, source: &PolicySource) -> Result<ExitCode, Failure> {
     }
     files.iter().try_for_each(|file| print(format!("{file}: valid")))?;
     match files.len() {
-        0 => print(format!("`policy.files` names no file: the profile `{profile}` alone answers"))?,
+        0 => print(format!("`policy.files` names no file, so the profile `{profile}` alone \
+            decides"))?,
         count => note(format!(
-            "checked what `policy.files` names, together, as a server loads it: {count} of \
-            {count}, profile `{profile}`"
+            "checked {} of `policy.files` together, as a server loads them, with the profile \
+            `{profile}`",
+            counted(count, "file")
         )),
     }
     Ok(ExitCode::SUCCESS)

@@ -110,7 +110,7 @@ fn not_in_time(id: &str, timeout: Duration, status: TaskStatus) -> Failure {
     let timeout = screen::duration(timeout.as_millis() as u64);
     let message = format!("`{id}` has not ended after {timeout}: it is {status}");
     Failure { exit: Exit::NotInTime, ..Failure::other(message).coded("not_in_time") }
-        .hint(format!("it goes on; `airlock tasks wait {id}` waits longer"))
+        .hint(format!("the task goes on; `airlock tasks wait {id}` waits longer"))
 }
 
 fn goes_on(id: &str) -> ExitCode {

@@ -111,17 +111,17 @@ fn checked(finding: Option<Finding>) -> Result<Finding, Failure> {
 
 fn refuse_copy(args: &AddArgs, config: &Config, new: &Upstream) -> Result<(), Failure> {
     let Some(copy) = copy_of(config, new).filter(|_| !args.yes) else { return Ok(()) };
-    let question = format!("`{}` is the same server already; add it again?", copy.name);
+    let question = format!("the upstream `{}` is this server already; add it again?", copy.name);
     match confirmed(&question)? {
         Some(true) => Ok(()),
         Some(false) => Err(Failure::other("nothing was written")),
         None => Err(Failure::other(format!(
-            "the upstream `{}` is the same server already, so nothing was written",
+            "the upstream `{}` is this server already, so nothing was written",
             copy.name
         ))
         .hint(
-            "`--yes` adds it a second time; another account at the same service is a table \
-            `accounts` of the upstream",
+            "`--yes` adds it a second time; for another account at the same service, write a \
+            table `accounts` in the upstream instead",
         )),
     }
 }
@@ -156,7 +156,8 @@ fn report(
     }
     match (wanted, draft.has_credential()) {
         (Some(wanted), _) => print(format!(
-            "it wants {wanted}: set `auth` (docs/credentials.md), or add it with a credential"
+            "it wants {wanted}: set `auth` in its table, or add it with `--bearer-env NAME` or \
+            `--header 'NAME: VALUE'`"
         ))?,
         (None, false) if finding.is_some() && draft.command.is_none() => {
             print("it asked for no credential")?;
@@ -350,7 +351,7 @@ async fn found_out(
         // The owner knows better; connecting tells whether it is so.
         (Err(_), Some(kind)) => (kind, None),
         (Err(why), None) => {
-            let message = format!("the protocol of `{}` is not known: {why}", shown(url));
+            let message = format!("cannot find out the protocol of `{}`: {why}", shown(url));
             return Err(Failure::unavailable(message).hint(format!(
                 "check the URL, or name it with `--kind mcp`, `--kind openapi` or `--kind \
                 graphql`; {}",

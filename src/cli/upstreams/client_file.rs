@@ -51,8 +51,8 @@ pub(super) fn entries(
     let value = parse(path, text)?;
     let found = servers(&value);
     if found.is_empty() {
-        return Err("it lists no MCP servers: there is no `mcpServers`, `servers`, \
-            `context_servers`, `extensions` or `mcp_servers` with any in it"
+        return Err("it lists no MCP servers: neither `mcpServers` nor `servers`, \
+            `context_servers`, `extensions` or `mcp_servers` contains one"
             .to_owned());
     }
     if found.len() > ENTRIES_MAX {
@@ -94,7 +94,7 @@ fn project_folder(path: &Path) -> PathBuf {
 fn parse(path: &Path, text: &str) -> Result<Value, String> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     match ending.to_ascii_lowercase().as_str() {
-        "toml" => config::toml_value(text).map_err(|error| format!("it is not TOML: {error}")),
+        "toml" => config::toml_value(text).map_err(|error| format!("it is not valid TOML: {error}")),
         "yaml" | "yml" => yaml(text),
         _ if text.trim_start().starts_with(['{', '/']) => json(text),
         _ => yaml(text).or_else(|_| config::toml_value(text)),
@@ -107,13 +107,13 @@ fn json(text: &str) -> Result<Value, String> {
         ..jsonc_parser::ParseOptions::default()
     };
     jsonc_parser::parse_to_serde_value(text, &options)
-        .map_err(|error| format!("it is not JSON: {error}"))
+        .map_err(|error| format!("it is not valid JSON: {error}"))
 }
 
 fn yaml(text: &str) -> Result<Value, String> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| format!("it is not YAML: {error}"))
+        .map_err(|error| format!("it is not valid YAML: {error}"))
 }
 
 /// The servers, wherever the client keeps them.

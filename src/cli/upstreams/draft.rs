@@ -113,7 +113,7 @@ impl Draft {
         if let Some(password) = url.password().map(|password| of(&decoded(password))) {
             self.set_auth(Credential::Basic(decoded(url.username()), password))?;
         } else if !url.username().is_empty() {
-            let message = "the URL holds a user without a password, which may be a key";
+            let message = "the URL contains a user name without a password, which may be a key";
             return Err(Failure::other(message)
                 .hint("leave it out, and give the key with `--header 'Authorization: …'`"));
         }
@@ -141,8 +141,8 @@ impl Draft {
             _ => false,
         };
         if in_auth || remains(url.as_str()) {
-            let message = "the URL holds a variable that is not a whole credential, and variables \
-                are not expanded in URLs";
+            let message = "the URL contains a variable that is not a whole credential, and \
+                variables are not expanded in URLs";
             return Err(Failure::other(message).hint("write the URL itself"));
         }
         refuse_secret_path(&url)?;
@@ -187,7 +187,8 @@ impl Draft {
                 Credential::OAuth => "OAuth".to_owned(),
             };
             let message = format!(
-                "there is more than one secret ({} and {}), and an upstream has one credential",
+                "there is more than one secret ({} and {}), and an upstream has only one \
+                credential",
                 of(before),
                 of(&auth)
             );
@@ -331,7 +332,7 @@ impl Draft {
         let args: Vec<(&str, &Template)> = flags.zip(&self.args).collect();
         for (_, arg) in args.iter().filter(|(flag, _)| *flag == "-c") {
             if arg.texts().any(secret::in_script) {
-                return Err(Failure::other("the commands for the shell hold a secret")
+                return Err(Failure::other("the commands for the shell contain a secret")
                     .hint("write `$NAME` in them, and give it with `--env NAME=VALUE`"));
             }
         }
@@ -457,7 +458,7 @@ fn is_secret_argument(flag: &str, arg: &Template) -> bool {
 fn quoted(word: &str) -> Result<String, Failure> {
     shlex::try_quote(word)
         .map(std::borrow::Cow::into_owned)
-        .map_err(|_| Failure::other("an argument holds a zero byte"))
+        .map_err(|_| Failure::other("an argument contains a zero byte"))
 }
 
 /// A reference as a value of TOML.

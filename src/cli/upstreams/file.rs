@@ -32,7 +32,8 @@ impl Change {
             Some(path) => path.clone(),
             None => config.new_file.clone().ok_or_else(|| {
                 Failure::other(
-                    "there is no configuration file, and HOME does not say where to make one",
+                    "there is no configuration file, and HOME, which tells where to create one, \
+                    is not set",
                 )
                 .hint("name one with `--config`")
             })?,
@@ -50,7 +51,7 @@ impl Change {
             }
         };
         let document = before.parse::<DocumentMut>().map_err(|error| {
-            Failure::other(format!("`{}` is not TOML: {}", path.display(), error.message()))
+            Failure::other(format!("`{}` is not valid TOML: {}", path.display(), error.message()))
         })?;
         Ok(Self { path, before, document })
     }
@@ -107,8 +108,8 @@ impl Change {
                 self.path.display()
             ))
             .hint(
-                "`airlock upstreams list` shows which there are; an account is removed with \
-                    its table `accounts.NAME`",
+                "`airlock upstreams list` lists the upstreams; to remove an account, delete its \
+                table `accounts.NAME` from the file",
             )),
         }
     }

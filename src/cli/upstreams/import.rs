@@ -158,7 +158,7 @@ fn planned(
                 Outcome::Skipped("it is Airlock itself".into())
             }
             _ if is_disabled && !is_named => {
-                Outcome::Skipped("it is disabled there; name it to import it".into())
+                Outcome::Skipped("it is disabled in the file; name it to import it".into())
             }
             Err(why) => Outcome::Failed(why),
             Ok(draft) => one(args, draft, &mut change, &mut chosen, keeper)?,

@@ -70,7 +70,7 @@ pub(super) async fn perform(config: &Config, output: Output) -> Result<(), Failu
         return print_json(&serde_json::to_value(&rows).expect("a row has string keys"));
     }
     if rows.is_empty() {
-        note("no upstreams; `airlock upstreams add URL` adds one");
+        note("no upstreams are configured; `airlock upstreams add URL` adds one");
         return Ok(());
     }
     let cells: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
@@ -82,7 +82,7 @@ pub(super) async fn perform(config: &Config, output: Output) -> Result<(), Failu
     }
     if health.is_none() {
         note(
-            "no server runs, so it is not known whether they can be used; TOOLS is what they \
+            "no server runs, so it is not known whether they work. TOOLS is the number that each \
             listed last. `airlock upstreams check` connects to them",
         );
     }

@@ -79,7 +79,7 @@ impl UpstreamOptions {
                 None => (given.as_str(), Template(vec![Piece::Variable(given.clone())])),
             };
             if !is_variable(name) {
-                return Err(Failure::other("`--env` is not a name and a value").hint(
+                return Err(Failure::other("`--env` needs a name and a value").hint(
                     "write `--env NAME=VALUE`, or `--env NAME` for a variable of the server",
                 ));
             }
@@ -89,7 +89,7 @@ impl UpstreamOptions {
         for given in &self.header {
             // What is no header may be its secret value.
             let (name, value) = given.split_once(':').ok_or_else(|| {
-                Failure::other("`--header` is not a name and a value")
+                Failure::other("`--header` needs a name and a value")
                     .hint("write `--header 'NAME: VALUE'`")
             })?;
             draft.header(name.trim(), read(value.trim()))?;
@@ -124,7 +124,7 @@ impl UpstreamOptions {
                 Piece::Variable(name.clone())
             }
             (Some(_), _) => {
-                return Err(Failure::other("`--bearer-env` is not the name of a variable")
+                return Err(Failure::other("`--bearer-env` needs the name of a variable")
                     .hint("it takes the name of the variable that holds the token"));
             }
             (None, Some(name)) => Piece::Secret(name.clone()),
@@ -156,7 +156,8 @@ pub(super) fn program(words: &[String], draft: &mut Draft) {
 /// An absolute path.
 pub(super) fn absolute(path: &str) -> Result<String, Failure> {
     let path = std::path::absolute(Path::new(path))
-        .map_err(|error| Failure::other(format!("`{path}` is not a path: {error}")))?;
+        .map_err(|error| Failure::other(format!("the path `{path}` cannot be made absolute: \
+            {error}")))?;
     Ok(path.display().to_string())
 }
 

@@ -65,10 +65,10 @@ impl Finding {
 pub(super) fn remedy(reason: &str) -> String {
     let mut hints = vec![];
     if reason.contains("`base_url`") || reason.contains("`server") {
-        hints.push("name where its calls go with `--base-url URL`");
+        hints.push("say where its calls go with `--base-url URL`");
     }
     if reason.contains("`allow_private") {
-        hints.push("if it is meant to be on a private address, `--allow-private`");
+        hints.push("if it is meant to be on a private address, give `--allow-private`");
     }
     if ["401", "403", "authoriz", "credential"].iter().any(|word| reason.contains(word)) {
         hints.push("give its credential with `--bearer-env NAME` or `--header 'NAME: VALUE'`");

@@ -99,8 +99,8 @@ fn claim(file: &File, name: &Path) -> io::Result<()> {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "`{name}` belongs to user {owner} and this server runs as user {own}, who could \
-                not keep it to itself"
+                "`{name}` belongs to user {owner} and this server runs as user {own}, so the \
+                server cannot hide it from that user"
             ),
         ));
     }
@@ -108,11 +108,11 @@ fn claim(file: &File, name: &Path) -> io::Result<()> {
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|error| {
             io::Error::new(
                 error.kind(),
-                format!("`{name}` cannot be made its owner's alone: {error}"),
+                format!("access to `{name}` cannot be restricted to its owner: {error}"),
             )
         })?;
         tracing::warn!(
-            "`{name}` was open to other users (mode {:o}): it is its owner's alone now",
+            "other users had access to `{name}` (mode {:o}): now only its owner has",
             found.mode() & 0o777
         );
     }

@@ -53,7 +53,8 @@ pub struct Services {
     pub waiters: Arc<ApprovalWaiters>,
     /// The permits of calls at upstreams.
     pub concurrency: UpstreamConcurrency,
-    /// The responses that are too large for a program, and the images, sounds and blobs in responses.
+    /// The responses that are too large for a program, and the images, sounds and blobs in
+    /// responses.
     pub artifacts: Artifacts,
     /// True if the values of arguments are recorded.
     pub record_values: Arc<AtomicBool>,

@@ -236,8 +236,8 @@ async fn servers_are_chosen_and_what_cannot_be_used_is_left_out_with_its_reason(
     assert!(file(folder).contains("[upstreams.missing]"), "{}", file(folder));
     for (name, text, word) in [
         ("none.json", "{\"a\": 1}", "lists no MCP servers"),
-        ("odd.json", "{\"mcpServers\": ", "is not JSON"),
-        ("odd.toml", "[mcp_servers", "is not TOML"),
+        ("odd.json", "{\"mcpServers\": ", "is not valid JSON"),
+        ("odd.toml", "[mcp_servers", "is not valid TOML"),
     ] {
         std::fs::write(folder.join(name), text).unwrap();
         let said = at(folder, &["upstreams", "import", name, "--all"], &[]).await;

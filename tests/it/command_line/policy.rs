@@ -133,7 +133,7 @@ async fn a_broken_file_is_told_by_every_command_that_the_policy_decides_about() 
         let said = say(&config, args, "").await;
         assert_eq!(said.code, Some(0), "{}", said.beside);
         assert!(
-            said.beside.contains("did you mean `tools`?") && said.beside.contains("read before"),
+            said.beside.contains("did you mean `tools`?") && said.beside.contains("stays in force"),
             "{args:?}: {}",
             said.beside
         );

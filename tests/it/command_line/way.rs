@@ -49,7 +49,7 @@ async fn alone_it_says_where_one_stands_and_starts_nothing() {
         "{said}"
     );
     let (_, said, _) = in_folder(folder.path(), home.path(), &[]).await;
-    assert!(said.contains("(of this folder)") && !said.contains("parent folder"), "{said}");
+    assert!(said.contains("(in this folder)") && !said.contains("parent folder"), "{said}");
     assert!(said.contains("demo (not listed yet)"), "{said}");
     let named = above.to_str().unwrap();
     let (_, said, _) = in_folder(&below, home.path(), &["--config", named]).await;
@@ -66,7 +66,7 @@ async fn alone_it_says_what_the_running_server_has() {
     for part in [
         server.url.as_str(),
         "demo (",
-        "none waits for you",
+        "no call waits for you",
         "2 tasks on record",
         "airlock tools search",
     ] {

@@ -92,7 +92,7 @@ impl Reader<'_> {
             kind,
             "builtin" | "platform" | "inline_python" | "frontend" | "ws" | "websocket"
         ) {
-            return Err(format!("it is of the type \"{kind}\", which only its client has"));
+            return Err(format!("it has the type \"{kind}\", which works in its client only"));
         }
         let mut draft = Draft { name: name.to_owned(), kind: Kind::Mcp, ..Draft::default() };
         self.times(server, &mut draft);
@@ -214,7 +214,7 @@ impl Reader<'_> {
 
     /// A folder, as a path of the configuration.
     fn folder(&self, cwd: &str) -> Result<String, String> {
-        let written = self.read(cwd)?.written().ok_or("its `cwd` holds a secret")?;
+        let written = self.read(cwd)?.written().ok_or("its `cwd` contains a secret")?;
         Ok(match written.starts_with(['/', '~', '$']) {
             true => written,
             false => self.folder.join(written).display().to_string(),
@@ -298,7 +298,8 @@ impl Reader<'_> {
                     .filter(|value| !is_secret_variable(&name, value));
                 match value {
                     Some(value) => {
-                        notes.push(format!("`${{{name}}}` in its URL is written as its value now"));
+                        notes.push(format!("`${{{name}}}` in its URL is replaced by its present \
+                            value"));
                         Piece::Text(value.clone())
                     }
                     None => Piece::Variable(name),
