@@ -166,11 +166,11 @@ fn nothing(head: &ServiceAnswer, failure: Option<&ServiceFailure>) -> String {
         (status @ (401 | 403), _) => {
             format!("it answers HTTP {status}, so it does not say what it is")
         }
-        (_, Some(failure)) => format!("it is no OpenAPI description, and {failure}"),
+        (_, Some(failure)) => format!("it is not an OpenAPI document, and {failure}"),
         (status, None) => {
             format!(
-                "it is neither an OpenAPI description nor a GraphQL or MCP endpoint (HTTP \
-                {status} to a plain request)"
+                "it is neither an OpenAPI document nor a GraphQL or MCP endpoint (it answers a \
+                plain request with HTTP {status})"
             )
         }
     }

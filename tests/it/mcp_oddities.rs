@@ -158,7 +158,7 @@ async fn an_answer_that_cannot_be_read_and_an_odd_error_fail_the_call_at_once() 
             "quotes",
             r#"{"jsonrpc":"2.0","id":@ID@,"result":{'content':[]}}"#,
             "invalid_response",
-            "may have had an effect",
+            "may have taken effect",
         ),
         (
             "code",
@@ -249,7 +249,7 @@ async fn lines_of_a_log_are_not_answered_and_are_told_in_the_note() {
         assert_eq!(called(&server, "noisy.t").await["result"], "fine");
     }
     let note = note(&server, "noisy").await;
-    assert!(note.contains("writes to its standard output what is no message"), "{note}");
+    assert!(note.contains("writes lines to its standard output that are not messages"), "{note}");
     let read = std::fs::read_to_string(&log).unwrap();
     for line in read.lines() {
         let message: Value = serde_json::from_str(line).unwrap();

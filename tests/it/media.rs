@@ -399,7 +399,7 @@ async fn an_image_in_which_a_secret_stands_goes_nowhere() {
     let server = TestServer::with_environment(folder, &upstream, &variables).await;
     let answer = server.call("execute", json!({"code": "return await tools.cam.shot({})"})).await;
     let (text, blocks) = parts(&answer);
-    assert!(blocks.is_empty() && text.contains("holds a configured secret"), "{text}");
+    assert!(blocks.is_empty() && text.contains("contains a configured secret"), "{text}");
     let answer = server.call("execute", json!({"code": "return await tools.cam.plain({})"})).await;
     assert_eq!(parts(&answer).1, [image(&base64(1, 100))]);
 }

@@ -261,17 +261,17 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
     };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
-      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost, retryable: the connection to `up` broke before it answered; it is not known whether the call took effect
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     HalfOpen
-      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     HalfAnswer
-      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     CutAnswer
-      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost, retryable: the connection to `up` broke before it answered; it is not known whether the call took effect
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     Status500
       upstream_rejected 500, retryable: `up` answered HTTP 500
       upstream_rejected 500: `up` answered HTTP 500
@@ -279,11 +279,11 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
       upstream_rejected 503, retryable: `up` answered HTTP 503
       upstream_rejected 503: `up` answered HTTP 503
     SlowHeaders
-      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     EndlessHeaders
-      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost, retryable: the connection to `up` broke before it answered; it is not known whether the call took effect
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     EndlessBody
       response_too_large: the response of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
       response_too_large: the response of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
@@ -292,14 +292,14 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
     InvalidJson
       invalid_response: the response of `up` was not understood: EOF while parsing a value at line 1 column 9: {"half": 
     Garbage
-      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost, retryable: the connection to `up` broke before it answered; it is not known whether the call took effect
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     EndlessEvent
       response_too_large: the response of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
       response_too_large: the response of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     CutEvent
-      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost, retryable: the connection to `up` broke before it answered; it is not known whether the call took effect
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     "#);
     raw.stop().await;
     server.stop().await;
@@ -324,13 +324,13 @@ async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again(
     };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     HalfOpen
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     HalfAnswer
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     CutAnswer
-      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; it is not known whether the call took effect
     Status500
       upstream_rejected: `up` refused the call (-32603): at main.c:1 in main()
     EndlessBody
@@ -338,9 +338,9 @@ async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again(
     WrongType
       answered [{"surprise":1}]
     InvalidJson
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     Garbage
-      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, and it is not known whether it took effect
     "#);
     raw.stop().await;
     server.stop().await;
@@ -376,17 +376,17 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
     };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
-      upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: connection closed before message completed; it is not known whether the call took effect
     HalfOpen
-      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
-      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout, retryable: `up`: it did not answer in time; it is not known whether the call took effect
+      upstream_timeout: `up`: it did not answer in time; it is not known whether the call took effect
     HalfAnswer
-      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
-      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout, retryable: `up`: it did not answer in time; it is not known whether the call took effect
+      upstream_timeout: `up`: it did not answer in time; it is not known whether the call took effect
     CutAnswer
-      upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; it is not known whether the call took effect
     Status500
       tool_failed 500, retryable: `up.all.read` answered 500 Internal Server Error: at main.c:1 in main()
       tool_failed 500: `up.all.write` answered 500 Internal Server Error: at main.c:1 in main()
@@ -394,23 +394,23 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
       tool_failed 503, retryable: `up.all.read` answered 503 Service Unavailable: {"error":"come back"} (retry after 1 s)
       tool_failed 503: `up.all.write` answered 503 Service Unavailable: {"error":"come back"} (retry after 1 s)
     SlowHeaders
-      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
-      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout, retryable: `up`: it did not answer in time; it is not known whether the call took effect
+      upstream_timeout: `up`: it did not answer in time; it is not known whether the call took effect
     EndlessHeaders
-      upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: message head is too large; it is not known whether the call took effect
     EndlessBody
       response_too_large: the response of `patient.all.read` is larger than 67108864 bytes; ask for less, page by page where the tool can
       response_too_large: the response of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up.all.read` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
-      invalid_response: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"; whether the call had an effect is not known
+      invalid_response: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"; it is not known whether the call took effect
     InvalidJson
       invalid_response: `up.all.read` says that it answers with JSON, and does not: "{\"half\": "
-      invalid_response: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "; whether the call had an effect is not known
+      invalid_response: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "; it is not known whether the call took effect
     Garbage
-      upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; it is not known whether the call took effect
     "#);
     raw.stop().await;
     server.stop().await;
@@ -439,41 +439,41 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
     };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
-      upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: connection closed before message completed; it is not known whether the call took effect
     HalfOpen
-      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
-      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout, retryable: `up`: it did not answer in time; it is not known whether the call took effect
+      upstream_timeout: `up`: it did not answer in time; it is not known whether the call took effect
     HalfAnswer
-      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
-      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout, retryable: `up`: it did not answer in time; it is not known whether the call took effect
+      upstream_timeout: `up`: it did not answer in time; it is not known whether the call took effect
     CutAnswer
-      upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; it is not known whether the call took effect
     Status500
       upstream_rejected 500, retryable: `up` answered HTTP 500: at main.c:1 in main()
-      upstream_rejected 500: `up` answered HTTP 500: at main.c:1 in main(); whether the mutation had an effect is not known: look at its effect before repeating it
+      upstream_rejected 500: `up` answered HTTP 500: at main.c:1 in main(); it is not known whether the mutation took effect: check before you repeat it
     Status503
       upstream_rejected 503, retryable: `up` answered HTTP 503: {"error":"come back"}
-      upstream_rejected 503: `up` answered HTTP 503: {"error":"come back"}; whether the mutation had an effect is not known: look at its effect before repeating it
+      upstream_rejected 503: `up` answered HTTP 503: {"error":"come back"}; it is not known whether the mutation took effect: check before you repeat it
     SlowHeaders
-      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
-      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout, retryable: `up`: it did not answer in time; it is not known whether the call took effect
+      upstream_timeout: `up`: it did not answer in time; it is not known whether the call took effect
     EndlessHeaders
-      upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: message head is too large; it is not known whether the call took effect
     EndlessBody
       response_too_large: the response of `patient.query.read` is larger than 67174400 bytes; ask for less, page by page where the tool can
       response_too_large: the response of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>
-      invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>; whether the mutation had an effect is not known: look at its effect before repeating it
+      invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>; it is not known whether the mutation took effect: check before you repeat it
     InvalidJson
       invalid_response: `up` answered something that is not GraphQL: {"half":
-      invalid_response: `up` answered something that is not GraphQL: {"half":; whether the mutation had an effect is not known: look at its effect before repeating it
+      invalid_response: `up` answered something that is not GraphQL: {"half":; it is not known whether the mutation took effect: check before you repeat it
     Garbage
-      upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
-      upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
+      upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; it is not known whether the call took effect
+      upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; it is not known whether the call took effect
     "#);
     raw.stop().await;
     server.stop().await;

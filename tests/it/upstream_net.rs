@@ -73,7 +73,7 @@ async fn an_mcp_server_on_a_private_address_is_refused_with_the_way_out_until_it
         HttpAccess { allow_private: true, ..HttpAccess::default() },
     ))
     .await;
-    assert!(message.contains("never reached"), "{message}");
+    assert!(message.contains("never connects"), "{message}");
     server.stop().await;
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn look_up(service: &str, account: &str) -> Result<String, Stri
     let (program, args) = question(service, account);
     ask(program, &args)
         .await
-        .map_err(|why| format!("the keychain gives nothing for `{service}/{account}`: {why}"))
+        .map_err(|why| format!("the keychain has no value for `{service}/{account}`: {why}"))
 }
 
 async fn ask(program: &str, args: &[String]) -> Result<String, String> {
@@ -50,9 +50,10 @@ async fn ask(program: &str, args: &[String]) -> Result<String, String> {
             stdout
                 .read_to_string(&mut text)
                 .await
-                .map_err(|_| format!("what `{program}` says is no text"))?;
+                .map_err(|_| format!("the output of `{program}` is not text"))?;
         }
-        let status = child.wait().await.map_err(|error| format!("`{program}` is lost: {error}"))?;
+        let status = child.wait().await.map_err(|error| format!("the output of `{program}` is \
+            lost: {error}"))?;
         let text = text.trim_end_matches(['\r', '\n']).to_owned();
         match status.success() && !text.is_empty() {
             true => Ok(text),

@@ -20,11 +20,11 @@ pub(in crate::catalog) async fn resolve(
         SecretSource::File(path) => read_file(path).await,
         SecretSource::Keychain { service, account } => keychain::look_up(service, account).await,
         SecretSource::Stored(name) => {
-            let vault = vault.ok_or("there is no store of secrets here")?.clone();
+            let vault = vault.ok_or("there is no secret store")?.clone();
             let name = name.clone();
             let opened = offload(move || vault.get(&name)).await;
             opened
-                .map_err(|_| "the store of secrets could not be read")?
+                .map_err(|_| "the secret store could not be read")?
                 .map_err(|error| error.to_string())
         }
     }

@@ -72,19 +72,20 @@ pub enum VaultError {
         source: io::Error,
     },
     /// The file of the store is not one.
-    #[error("`{}` is no store of secrets of version {VERSION}", _0.display())]
+    #[error("`{}` is not a secret store of version {VERSION}", _0.display())]
     Malformed(PathBuf),
     /// The key is not one.
     #[error("the key of the secrets in {0} is not 32 bytes in base64")]
     BadKey(String),
     /// Others than its owner can read the key.
-    #[error("the key `{}` can be read by others than its owner", _0.display())]
+    #[error("the key file `{}` can be read by other users than its owner", _0.display())]
     KeyIsOpen(PathBuf),
     /// There are secrets and their key is gone.
-    #[error("the key `{}` is missing, and secrets were sealed with it", _0.display())]
+    #[error("the key file `{}` is missing, and secrets were encrypted with it", _0.display())]
     KeyIsMissing(PathBuf),
     /// Sealed with another key, or changed.
-    #[error("secret `{0}` does not open: it was sealed with another key, or the file was changed")]
+    #[error("secret `{0}` cannot be decrypted: it was encrypted with another key, or the file was \
+        changed")]
     Sealed(String),
     /// There is none of that name.
     #[error("there is no secret `{0}`; set it with `airlock secrets set {0}`")]
@@ -99,7 +100,7 @@ pub enum VaultError {
     #[error("the value is {0} bytes; the limit is 1 to {VALUE_BYTES_MAX}")]
     Value(usize),
     /// There are too many.
-    #[error("there are {ENTRIES_MAX} secrets already, which is the most that are kept")]
+    #[error("there are {ENTRIES_MAX} secrets already, which is the limit")]
     Full,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]

@@ -47,7 +47,7 @@ const THROTTLED: [&str; 5] =
 const LOOKED_BYTES_MAX: usize = 1024 * 1024;
 /// Said of a mutation whose response does not say whether it was performed.
 const UNKNOWN: &str =
-    "; whether the mutation had an effect is not known: look at its effect before repeating it";
+    "; it is not known whether the mutation took effect: check before you repeat it";
 
 /// The value of the root field.
 #[derive(Debug)]
@@ -135,8 +135,8 @@ fn may_have_begun(status: http::StatusCode) -> bool {
 fn moved(answer: &ServiceAnswer) -> Option<String> {
     let place = answer.moved_to.as_ref()?;
     Some(format!(
-        "its endpoint has moved to `{place}`, and a `POST` is not sent elsewhere: set `url` of the \
-        upstream to its new address"
+        "its endpoint has moved to `{place}`, and Airlock does not follow a redirect with a \
+        `POST`: set `url` of the upstream to its new address"
     ))
 }
 
@@ -154,8 +154,8 @@ pub(super) fn unwrap(
         if is_unauthorized || refusal(answer) != Refusal::None {
             let upstream = &tool.upstream;
             failed.error.message.push_str(&format!(
-                "; it refuses its credential: where that stays so, the owner runs `airlock \
-                upstreams login {upstream}`, or mends `upstreams.{upstream}.auth`"
+                "; the service refuses the credential: if that does not change, the owner runs \
+                `airlock upstreams login {upstream}`, or corrects `upstreams.{upstream}.auth`"
             ));
         }
         failed
@@ -200,7 +200,7 @@ fn unwrapped(
             failed
                 .error
                 .message
-                .push_str("; the mutation was begun: look at its effect before repeating it");
+                .push_str("; the mutation had begun: check what it did before you repeat it");
         } else if !may_repeat && status.is_server_error() {
             failed.error.message.push_str(UNKNOWN);
         }
@@ -208,7 +208,7 @@ fn unwrapped(
     }
     match value {
         None => {
-            let mut message = format!("the response of `{}` holds no `{field}`", tool.path);
+            let mut message = format!("the response of `{}` has no `{field}`", tool.path);
             // What it says instead, such as that nobody is logged in.
             if !envelope.is_graphql() {
                 message.push_str(&format!(": {}", head(&text)));
@@ -361,8 +361,8 @@ fn refused(
         Some(json) => {
             let bytes = counted(json.len(), "byte");
             message.push_str(&format!(
-                "; the rest of the answer, {bytes}, is dropped: leave the fields that fail \
-                out with `select`"
+                "; the rest of the answer, {bytes}, is dropped: use `select` to leave out the \
+                fields that fail"
             ));
         }
         // One field made the whole null.

@@ -326,7 +326,7 @@ impl GraphQlConnection {
                 if default::without(&first, &fields).is_some() {
                     tool.omitted_fields.add(&fields, tool.output_schema.as_ref(), select);
                     text.push_str(&format!(
-                        "; for a while {} is asked for only where `{select}` names it",
+                        "; for a while, {} is asked for only if `{select}` names it",
                         omitted_fields::named(&fields)
                     ));
                 }

@@ -85,7 +85,8 @@ fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     let document = parser.parse_ast(source, "select").map_err(|faulty| {
         let fault =
             dotted(text).unwrap_or_else(|| fault(text, usize::from(is_bare), &faulty.errors));
-        SelectError(format!("it is no selection set such as `id name owner {{ login }}`: {fault}"))
+        SelectError(format!("it is not a selection set such as `id name owner {{ login }}`: \
+            {fault}"))
     })?;
     let several = || {
         SelectError(
@@ -134,13 +135,13 @@ fn dotted(text: &str) -> Option<String> {
             let (line, column) = (index + 1, code[..at].chars().count() + 1);
             if names.len() > DEPTH_MAX || path.len() > PATH_BYTES_MAX {
                 return Some(format!(
-                    "line {line}, column {column}: a way is written with braces, not with dots"
+                    "line {line}, column {column}: write nested fields with braces, not with dots"
                 ));
             }
             let (open, close) = (names.join(" { "), " }".repeat(names.len() - 1));
             return Some(format!(
-                "line {line}, column {column}: a way is written with braces: instead of `{path}` \
-                write `{open}{close}`"
+                "line {line}, column {column}: write nested fields with braces: `{open}{close}` \
+                instead of `{path}`"
             ));
         }
     }

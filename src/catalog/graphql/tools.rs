@@ -98,9 +98,10 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer,
     let subscriptions =
         schema.root(OperationType::Subscription).map_or(0, |root| schema.fields(root).len());
     for (count, noun, why) in [
-        (subscriptions, "subscription", "not offered: a call has one answer"),
-        (back, "field", "left out, leading back to a root type or to a type that is not described"),
-        (large, "field", "left out: there are too many, or their arguments are too large"),
+        (subscriptions, "subscription", "not offered, because a call has only one answer"),
+        (back, "field", "left out, because their types lead back to a root type or are not \
+            described"),
+        (large, "field", "left out, because there are too many, or their arguments are too large"),
     ] {
         if count > 0 {
             let (what, are) = (counted(count, noun), verb(count, "is", "are"));

@@ -33,7 +33,7 @@ pub(in crate::catalog) enum ServiceFailure {
     #[error("the connection broke before it answered: {0}")]
     Lost(String),
     /// The answer began, and nothing more of it came for so many seconds.
-    #[error("it fell silent for {0} s within its answer")]
+    #[error("it sent nothing for {0} s in the middle of its answer")]
     Silent(u64),
     /// The answer is larger than so many bytes.
     #[error("its answer is larger than {0} bytes")]
@@ -55,7 +55,7 @@ impl ServiceFailure {
         let harmless =
             tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
         let error = |code, message: String| UpstreamError::new(code, tool, message);
-        let unknown = "whether the call had an effect is not known";
+        let unknown = "it is not known whether the call took effect";
         match &self {
             Self::TooLarge(bytes_max) => UpstreamError::too_large(tool, *bytes_max),
             Self::Refused(why) => {
@@ -65,7 +65,8 @@ impl ServiceFailure {
                 error(Code::BadAnswer, format!("`{upstream}` gave no result: {why}; {unknown}"))
             }
             Self::Encoding(why) => {
-                error(Code::BadAnswer, format!("`{upstream}` cannot be read: {why}; {unknown}"))
+                error(Code::BadAnswer, format!("the answer of `{upstream}` cannot be read: {why}; \
+                    {unknown}"))
             }
             Self::Credential(_) => {
                 error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}"))

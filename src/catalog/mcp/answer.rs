@@ -69,11 +69,12 @@ pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, Up
     };
     let mut warnings = Vec::new();
     if let Some(left_out) = left_out {
-        warnings.push(format!("the response of `{}` is not whole: {left_out}", tool.path));
+        warnings.push(format!("the response of `{}` is not complete: {left_out}", tool.path));
     }
     if !oddities.is_empty() {
         warnings.push(format!(
-            "the response of `{}` is not as the protocol wants it and is given as it came: {}",
+            "the response of `{}` does not follow the protocol and is given as the server sent \
+            it: {}",
             tool.path,
             oddities.join(", ")
         ));
@@ -144,7 +145,7 @@ fn value(result: &ToolResult<'_>) -> Value {
         return Value::odd(result.whole, why);
     };
     let Ok(blocks) = serde_json::from_str::<Vec<&RawValue>>(content.get()) else {
-        return Value::odd(content, "its `content` is no list");
+        return Value::odd(content, "its `content` is not a list");
     };
     let oddities = blocks::oddities(&blocks);
     let single = match blocks.as_slice() {
@@ -160,7 +161,7 @@ fn value(result: &ToolResult<'_>) -> Value {
 /// The answer about resources or prompts: all of it, as it came.
 fn lookup_value(lookup: Lookup, whole: &RawValue) -> Value {
     let Ok([list]) = present_members(whole.get(), [lookup.list()]) else {
-        return Value::odd(whole, "it is no object");
+        return Value::odd(whole, "it is not an object");
     };
     let Some(list) = list.filter(|list| list.get().starts_with('[')) else {
         return Value::odd(whole, format!("it has no list `{}`", lookup.list()));
@@ -191,8 +192,8 @@ fn structured_value(structured: &RawValue, content: Option<&RawValue>) -> Value 
     }
     let Ok([None]) = members(structured.get(), [MORE_CONTENT]) else {
         let why = format!(
-            "its content has {} blocks that are no text beside a `structuredContent` that cannot \
-            take them; they are left out",
+            "its content has {} blocks that are not text, and its `structuredContent` cannot hold \
+            them; they are left out",
             blocks.len()
         );
         return Value { left_out: Some(why), ..Value::fine(structured) };
@@ -227,8 +228,8 @@ fn structure(text: &RawValue) -> Option<RawJson> {
 fn input_required(tool: &Tool, result: &ToolResult<'_>) -> UpstreamError {
     let requests = result.questions.and_then(|raw| serde_json::from_str(raw.get()).ok());
     let message = format!(
-        "`{}` wants input before it goes on, which is refused: {}; nobody can be asked during a \
-        program, so give it as arguments where the tool takes them",
+        "`{}` asks for input in the middle of the call, which Airlock refuses: {}; nobody can be \
+        asked while a program runs, so give the input as arguments, if the tool takes them",
         tool.path,
         elicitation::summary(&requests.unwrap_or_default())
     );

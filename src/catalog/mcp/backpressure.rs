@@ -173,8 +173,8 @@ impl<T> BoundedTransport<T> {
         let owed = self.asked.len() + self.leaving.messages.load(Ordering::Relaxed);
         if owed > self.owed_max {
             self.close_reason.end(format!(
-                "it left {owed} messages unread or unanswered; the limit is {}: it asks without \
-                end or does not read",
+                "it left {owed} messages unread or unanswered; the limit is {}: it sends requests \
+                without end, or does not read",
                 self.owed_max
             ));
         }

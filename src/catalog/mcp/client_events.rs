@@ -32,7 +32,7 @@ impl ClientEvents {
         self.questions.refuse(elicitation::asked(method, &params));
         ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
-            format!("{method} is not offered: nobody can answer during a program"),
+            format!("{method} is not offered: nobody can answer while a program runs"),
             None,
         )
     }

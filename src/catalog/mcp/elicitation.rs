@@ -55,7 +55,8 @@ impl During<'_> {
         let last = self.questions.last.lock().clone();
         let what = last.unwrap_or_else(|| "it asked for a person's or a model's input".to_owned());
         Some(format!(
-            " (while it ran {what}, which is refused: nobody can be asked during a program)"
+            " (while it ran {what}, which Airlock refuses: nobody can be asked while a program \
+            runs)"
         ))
     }
 }

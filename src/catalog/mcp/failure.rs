@@ -85,7 +85,8 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
         }
         Some(HttpFailure::Credential(why)) => {
-            ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
+            ConnectError::new(format!("nothing is sent to {who}: its credential cannot be used: \
+                {why}"))
         }
         Some(HttpFailure::Refused(why)) => ConnectError::new(format!(
             "{who} cannot be reached: \
@@ -137,7 +138,8 @@ fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
                 .collect::<Vec<_>>()
                 .join(", ");
             ConnectError::new(format!(
-                "{who} speaks protocol versions `{offered}` only, none of which is spoken here"
+                "{who} supports only the protocol versions `{offered}`, none of which Airlock \
+                supports"
             ))
         }
         _ => ConnectError::new(format!("{who} does not answer as an MCP server does")),
@@ -243,7 +245,7 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
         ServiceError::McpError(refusal) if refusal.code.0 == message::UNREADABLE => {
             let why = cut(&refusal.message, SAID_BYTES_MAX);
             let message = format!(
-                "`{upstream}` answered the call, which may have had an effect, but its answer \
+                "`{upstream}` answered the call, which may have taken effect, but its answer \
                 cannot be read: {why}"
             );
             UpstreamError::new(Code::BadAnswer, tool, message)
@@ -328,8 +330,8 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
 
 fn lost(tool: &Tool) -> UpstreamError {
     let message = format!(
-        "the connection to `{}` broke before it answered; whether the call had an effect is not \
-        known",
+        "the connection to `{}` broke before it answered; it is not known whether the call took \
+        effect",
         tool.upstream
     );
     UpstreamError::new(UpstreamErrorCode::Lost, tool, message).retryable(is_repeatable(tool))

@@ -73,9 +73,9 @@ struct Read<'a> {
 }
 
 impl Incoming {
-    /// For messages that are read from this place, such as `its standard output`.
-    pub(super) fn new(place: &'static str) -> Self {
-        Self { results: CallResults::default(), remarks: Remarks::new(place) }
+    /// For messages that are read from these pieces, such as `lines to its standard output`.
+    pub(super) fn new(pieces: &'static str) -> Self {
+        Self { results: CallResults::default(), remarks: Remarks::new(pieces) }
     }
 
     /// The messages in a text, which is one or a list of them, as the library understands them; the

@@ -43,7 +43,7 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
     offer.tools.retain(|tool| !lookup::is_reserved(&tool.name));
     if offer.tools.len() < listed {
         remarks.push(format!(
-            "tools left out, because their names stand for its resources and prompts: {}",
+            "tools left out, because their names are reserved for its resources and prompts: {}",
             listed - offer.tools.len()
         ));
     }

@@ -164,7 +164,7 @@ impl McpStdio {
             Process::spawn(&self.name, &self.config, &environment, &self.secrets)
                 .map_err(Start::Failed)?;
         let (close_reason, incoming) =
-            (CloseReason::default(), Incoming::new("its standard output"));
+            (CloseReason::default(), Incoming::new("lines to its standard output"));
         let lines = LineReader {
             response_limits: self.config.response_limits.clone(),
             incoming: incoming.clone(),
@@ -227,7 +227,7 @@ impl Upstream for McpHttp {
                 .max_sse_event_size(message::BYTES_MAX);
             let client_events = ClientEvents::default();
             let (close_reason, incoming) =
-                (CloseReason::default(), Incoming::new("its event stream"));
+                (CloseReason::default(), Incoming::new("events to its event stream"));
             let replies = ReplyReader {
                 response_limits: self.config.access.shared.response_limits.clone(),
                 incoming: incoming.clone(),

@@ -18,7 +18,7 @@ const WORDS_BYTES_MAX: usize = 200;
 /// What is wrong with something that a server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Oddity {
-    /// It is no message of the protocol, such as a line of a log. It is dropped.
+    /// It is not a message of the protocol, such as a line of a log. It is dropped.
     NoMessage,
     /// It is a message that only a client sends, as if the server repeated what it reads. It is
     /// dropped, since an answer would be repeated too.
@@ -34,25 +34,25 @@ pub(super) enum Oddity {
 pub(super) struct Remarks(Arc<Inner>);
 
 struct Inner {
-    /// Where messages are read from, such as `its standard output`.
-    place: &'static str,
+    /// What messages are read from, such as `lines to its standard output`.
+    pieces: &'static str,
     counts: [AtomicU64; 4],
     /// Errors without the id of a request, and the words of the last one.
     unaddressed: Mutex<(u64, String)>,
 }
 
 impl Remarks {
-    /// For a server whose messages are read from this place.
-    pub(super) fn new(place: &'static str) -> Self {
+    /// For a server whose messages are read from these pieces.
+    pub(super) fn new(pieces: &'static str) -> Self {
         let (counts, unaddressed) = Default::default();
-        Self(Arc::new(Inner { place, counts, unaddressed }))
+        Self(Arc::new(Inner { pieces, counts, unaddressed }))
     }
 
     /// Counts an oddity; the first of its kind is logged.
     pub(super) fn add(&self, oddity: Oddity) {
         if self.0.counts[oddity as usize].fetch_add(1, Ordering::Relaxed) == 0 {
             let what = self.sentence(oddity, 1);
-            tracing::warn!("an upstream {what}; more of it is only counted in its status");
+            tracing::warn!("an upstream {what}; its status counts further ones");
         }
     }
 
@@ -64,17 +64,14 @@ impl Remarks {
     }
 
     fn sentence(&self, oddity: Oddity, count: u64) -> String {
-        let place = self.0.place;
+        let pieces = self.0.pieces;
         match oddity {
             Oddity::NoMessage => {
-                format!(
-                    "writes to {place} what is no message ({} so far), it is ignored",
-                    counted(count, "time")
-                )
+                format!("writes {pieces} that are not messages ({count} so far); they are ignored")
             }
             Oddity::Repeated => format!(
-                "repeats to {place} the messages that it gets ({} so far), they are ignored",
-                counted(count, "time")
+                "writes {pieces} that repeat the messages it receives ({count} so far); they are \
+                ignored"
             ),
             Oddity::Repaired => {
                 let were = verb(count, "was", "were");
@@ -116,7 +113,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_told_once_with_its_number() {
-        let remarks = Remarks::new("its standard output");
+        let remarks = Remarks::new("lines to its standard output");
         assert_eq!(remarks.note(), None);
         for _ in 0..3 {
             remarks.add(Oddity::NoMessage);
@@ -124,7 +121,7 @@ mod tests {
         remarks.add(Oddity::Unreadable);
         remarks.add_unaddressed("parse\nerror");
         let note = remarks.note().unwrap();
-        assert_eq!(note.matches("is no message (3 times so far)").count(), 1, "{note}");
+        assert_eq!(note.matches("that are not messages (3 so far)").count(), 1, "{note}");
         assert!(note.contains("it sent 1 message that could not be read"), "{note}");
         assert!(note.contains("the last one: \"parse error\""), "{note}");
     }

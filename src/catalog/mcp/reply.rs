@@ -277,7 +277,7 @@ fn is_session_lost(body: &[u8], is_success: bool) -> bool {
 /// What is wrong with a body that should be a message, and its beginning.
 fn shown(body: &[u8]) -> String {
     let why = match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
-        Ok(_) => "it is no message of the protocol".to_owned(),
+        Ok(_) => "it is not a message of the protocol".to_owned(),
         Err(error) => error.to_string(),
     };
     let body = String::from_utf8_lossy(body);

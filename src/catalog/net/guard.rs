@@ -103,7 +103,7 @@ impl AddressPolicy {
     /// address.
     pub(in crate::catalog) fn check(&self, url: &Url) -> Result<(), String> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("`{}` is no scheme that is spoken here", url.scheme()));
+            return Err(format!("the scheme `{}` is not supported", url.scheme()));
         }
         let port = url.port_or_known_default().unwrap_or_default();
         let address = match url.host() {
@@ -138,7 +138,7 @@ impl AddressPolicy {
             }
             AddressClass::Private(_) if self.allow_private => Ok(()),
             AddressClass::Private(what) => Err(format!("{what}; {}", self.private_hint)),
-            AddressClass::Never(what) => Err(format!("{what}, which is never reached")),
+            AddressClass::Never(what) => Err(format!("{what}, to which Airlock never connects")),
         }
     }
 

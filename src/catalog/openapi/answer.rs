@@ -96,7 +96,8 @@ fn in_utf8(tool: &Tool, mut answer: ServiceAnswer) -> Result<ServiceAnswer, Upst
         Err(_) if !answer.status.is_success() => None,
         Err(charset) => {
             let message = format!(
-                "`{}` answered in the characters `{charset}`, which are not known{}",
+                "`{}` answered in the character encoding `{charset}`, which Airlock does not \
+                know{}",
                 tool.path,
                 effect(tool)
             );
@@ -117,7 +118,7 @@ fn kind_of(answer: &ServiceAnswer) -> String {
 fn effect(tool: &Tool) -> &'static str {
     match tool.annotations.read_only == Some(true) {
         true => "",
-        false => "; whether the call had an effect is not known",
+        false => "; it is not known whether the call took effect",
     }
 }
 

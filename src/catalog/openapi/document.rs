@@ -31,7 +31,7 @@ pub(super) struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoDescription {
     /// A document without a version field.
-    #[error("it has neither `openapi` nor `swagger`, so it is no OpenAPI description")]
+    #[error("it has neither `openapi` nor `swagger`, so it is not an OpenAPI document")]
     Unmarked,
     /// Swagger 2.0 that becomes too much.
     #[error("written as OpenAPI 3 it holds more than {} values", read::NODES_MAX)]

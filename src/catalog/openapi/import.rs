@@ -278,7 +278,7 @@ fn note(
     }
     if lost > 0 {
         parts.push(format!(
-            "{} {} nowhere or out of the document and {} for anything; bundle the description into \
+            "{} {} nowhere or out of the document, and {} for any value; bundle the document into \
             one file",
             counted(lost, "reference"),
             verb(lost, "leads", "lead"),

@@ -167,7 +167,7 @@ impl OpenApi {
                 credential to `{origin}`"
             );
             return Err(ConnectError::new(message)
-                .hint("if that is right, say so with `base_url` in its configuration"));
+                .hint("if that is right, set `base_url` of the upstream"));
         }
         Ok(())
     }
@@ -254,9 +254,10 @@ impl OpenApiConnection {
         let reason = failure.map(|failure| {
             // The text may repeat what the document says.
             let failure = self.secrets.redact(&failure.message);
-            tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` \
-                is not used: {failure}", self.name);
-            format!("its new description is not used, the one before is: {failure}")
+            tracing::warn!(upstream = %self.name, %failure, "the new OpenAPI document of upstream \
+                `{}` cannot be used: {failure}", self.name);
+            format!("its new OpenAPI document cannot be used, so the last one stays in force: \
+                {failure}")
         });
         *self.stale.lock() = reason;
     }
@@ -297,7 +298,7 @@ impl Connection for OpenApiConnection {
             let refused = |why: String| UpstreamError::new(UpstreamErrorCode::Refused, tool, why);
             let plan = self.plan(&tool.name).ok_or_else(|| {
                 refused(format!(
-                    "`{}` is not in the description of `{}` any more",
+                    "`{}` is no longer in the OpenAPI document of `{}`",
                     tool.path, tool.upstream
                 ))
             })?;

@@ -399,7 +399,7 @@ impl File {
         if let Some(kind) = kind.as_ref().filter(|kind| !is_concrete(kind)) {
             let shown = cut(kind, 80);
             return Err(format!(
-                "field `{field}.type` is {shown:?}, which is no media type such as `image/png`"
+                "field `{field}.type` is {shown:?}, which is not a media type such as `image/png`"
             ));
         }
         Ok(Self { bytes, name, kind })

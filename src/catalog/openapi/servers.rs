@@ -133,10 +133,9 @@ impl<'a> Servers<'a> {
                 // Which of the others is meant is the owner's to say: it may be one for trials.
                 let others = absolute(listed, variables);
                 Err(match others.is_empty() {
-                    true => error.hint("say so with `base_url` in its configuration"),
+                    true => error.hint("set `base_url` of the upstream"),
                     false => error.hint(format!(
-                        "say so with `base_url` in its configuration, or choose another of its \
-                        servers: {}",
+                        "set `base_url` of the upstream, or choose another of its servers: {}",
                         others.join(", or ")
                     )),
                 })

@@ -143,7 +143,7 @@ impl ToolCache {
         let Some(body) = read(&path, self.bytes_max)? else { return Ok(None) };
         let foreign = |reason| ToolCacheError::Foreign { path: path.clone(), reason };
         let read: Reading =
-            serde_json::from_slice(&body).map_err(|_| foreign("it is no list of tools"))?;
+            serde_json::from_slice(&body).map_err(|_| foreign("it is not a list of tools"))?;
         if read.upstream != **upstream || read.origin != origin {
             return Err(foreign("it is of an upstream that was configured otherwise"));
         }
@@ -164,7 +164,7 @@ impl ToolCache {
             } = tool;
             // Not parsed now: that they are objects is what everything else builds on.
             if std::iter::once(&input).chain(&output).any(|schema| !schema.get().starts_with('{')) {
-                return Err(foreign("a schema in it is none"));
+                return Err(foreign("a schema in it is not valid"));
             }
             let (input_schema, output_schema) =
                 (Schema::of_text(input), output.map(Schema::of_text));

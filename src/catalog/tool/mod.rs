@@ -131,8 +131,8 @@ fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 pub(super) enum Unfit {
     /// Its name cannot be a path.
     #[error(
-        "tool name {0:?} is empty, longer than {NAME_CHARS_MAX} characters or holds characters \
-        that no path can hold"
+        "tool name {0:?} is empty, longer than {NAME_CHARS_MAX} characters or contains characters \
+        that a path cannot contain"
     )]
     Name(String),
     /// A schema is too large.

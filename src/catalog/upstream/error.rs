@@ -135,8 +135,8 @@ impl UpstreamError {
     pub(in crate::catalog) fn late(tool: &Tool, limit: Duration) -> Self {
         let limit = limit.as_millis();
         let message = format!(
-            "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an \
-            effect is not known",
+            "`{}` did not answer within {limit} ms; the call was cancelled, and it is not known \
+            whether it took effect",
             tool.path
         );
         let harmless =

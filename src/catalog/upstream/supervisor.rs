@@ -494,7 +494,7 @@ impl UpstreamSupervisor {
             .any(|block| self.secrets.is_in(&block.data) || self.secrets.is_in(&block.mime_type));
         let json = self.secrets.redact_json(json).filter(|_| !is_secret).ok_or_else(|| {
             let message = format!(
-                "the response of `{}` holds a configured secret that cannot be blanked out",
+                "the response of `{}` contains a configured secret that cannot be redacted",
                 tool.path
             );
             UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
@@ -518,7 +518,7 @@ impl UpstreamSupervisor {
     ) -> Result<ToolResponse, UpstreamError> {
         let Ok(_entry) = self.entries.try_acquire() else {
             let message = format!(
-                "{} calls wait for `{}` already, no more are taken",
+                "{} calls wait for `{}` already, which is the limit",
                 CALLS_MAX + WAITING_MAX,
                 self.name
             );
@@ -540,7 +540,7 @@ impl UpstreamSupervisor {
             () = self.retired.cancelled() => {
                 let message = format!(
                     "the call of `{}` was ended, because upstream `{}` was changed in the \
-                    configuration or removed from it; whether it had an effect is not known",
+                    configuration or removed from it; it is not known whether it took effect",
                     tool.path, self.name
                 );
                 Err(UpstreamError::new(UpstreamErrorCode::Lost, tool, message))

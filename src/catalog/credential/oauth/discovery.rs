@@ -96,8 +96,8 @@ async fn asked(
     config: &OAuthConfig,
 ) -> Result<(AuthorizationManager, AuthorizationMetadata), String> {
     let place = config.issuer.as_ref().or(config.server.as_ref()).ok_or(
-        "nobody says where its authorization server is; write `issuer`, or `authorization_url` \
-        and `token_url`, into `auth`",
+        "its authorization server is not known; write `issuer`, or `authorization_url` and \
+        `token_url`, into `auth`",
     )?;
     let url = web.endpoint(place)?;
     let probe = Probe::new(web.clone(), url.clone());

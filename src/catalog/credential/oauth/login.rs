@@ -164,7 +164,7 @@ async fn visit(
             }
         }
     }
-    Err(format!("{VISITS_MAX} visitors came to the port of the login, and none with an answer"))
+    Err(format!("{VISITS_MAX} requests came to the port of the login, and none with an answer"))
 }
 
 /// The code, when it comes from the server that was asked.
@@ -173,14 +173,15 @@ fn judge(brought: Brought, server: &Server) -> Result<String, String> {
     match (&brought.issuer, &server.issuer) {
         (Some(issuer), Some(asked)) if !same(issuer, asked) => {
             return Err(format!(
-                "the answer names `{}` as its issuer, asked was `{}`",
+                "the answer names the issuer `{}`; expected `{}`",
                 cut(issuer, 200),
                 cut(asked, 200)
             ));
         }
         (None, _) if server.names_itself => {
             return Err(
-                "the answer does not name its issuer, as its server says it does".to_owned()
+                "the answer does not name its issuer, although the authorization server says that \
+                it does".to_owned()
             );
         }
         _ => {}
@@ -191,7 +192,7 @@ fn judge(brought: Brought, server: &Server) -> Result<String, String> {
     brought
         .code
         .filter(|code| !code.is_empty())
-        .ok_or_else(|| "the answer brings no code".to_owned())
+        .ok_or_else(|| "the answer has no code".to_owned())
 }
 
 /// Parameters of a visitor's request; none if it is not the redirect.

@@ -264,30 +264,31 @@ impl OAuth {
     }
 
     async fn stored(&self) -> Result<Option<TokenSet>, String> {
-        let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
+        let vault = self.vault.clone().ok_or("there is no secret store")?;
         let name = entry(&self.config.upstream);
         let opened = offload(move || vault.get(&name)).await;
-        let text = match opened.map_err(|_| "the store of secrets could not be read".to_owned())? {
+        let text = match opened.map_err(|_| "the secret store could not be read".to_owned())? {
             Err(VaultError::Absent(_)) => return Ok(None),
             opened => opened.map_err(|error| error.to_string())?,
         };
         let granted: TokenSet = serde_json::from_str(&text)
-            .map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
+            .map_err(|_| self.login_hint("its entry in the secret store cannot be read"))?;
         // Allowed for another service under the same name, a token is not shown to this one.
         match granted.is_for(&self.config) {
             true => Ok(Some(granted)),
             false => Err(self.login_hint(
-                "what was granted is for another address or client than the configuration names",
+                "the access was granted for another address or client than the configuration \
+                names",
             )),
         }
     }
 
     pub(super) async fn keep(&self, granted: &TokenSet) -> Result<(), String> {
-        let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
+        let vault = self.vault.clone().ok_or("there is no secret store")?;
         let text = serde_json::to_string(granted).expect("a grant is plain data");
         let name = entry(&self.config.upstream);
         let kept = offload(move || vault.set(&name, &text)).await;
-        kept.map_err(|_| "the store of secrets could not be written".to_owned())?
+        kept.map_err(|_| "the secret store could not be written".to_owned())?
             .map_err(|error| error.to_string())
     }
 

@@ -126,7 +126,7 @@ impl OAuthHttp {
             .await
             .map_err(failed)?;
         let mut answer = encoding::decoded(answer)
-            .map_err(|why| format!("`{place}` cannot be understood: {why}"))?;
+            .map_err(|why| format!("the response of `{place}` cannot be read: {why}"))?;
         let mut all = Vec::new();
         // A stream of events is no document, and may have no end.
         let kind = answer.headers().get(CONTENT_TYPE);

@@ -67,19 +67,19 @@ fn a_mutation_of_whose_answer_only_fields_failed_is_answered() {
         (json!(null), margin()),
     ] {
         let error = mutated(value.clone(), errors).unwrap_err();
-        assert!(error.contains("the mutation was begun"), "{value}: {error}");
+        assert!(error.contains("the mutation had begun"), "{value}: {error}");
     }
     let error = mutated(json!(null), margin()).unwrap_err();
     assert!(
         error.contains(
-            "at `order.supplier.margin`; leave it out with `select`; the mutation was begun"
+            "at `order.supplier.margin`; leave it out with `select`; the mutation had begun"
         ),
         "{error}"
     );
     // A null that reached the top, of a field that may not be null.
     let body = json!({"data": null, "errors": margin()}).to_string();
     let error = unwrapped(200, &body, false).unwrap_err().error.message;
-    assert!(error.contains("leave it out with `select`; the mutation was begun"), "{error}");
+    assert!(error.contains("leave it out with `select`; the mutation had begun"), "{error}");
     // Of a query it is enough that something came.
     for errors in
         [margin(), json!([{"message": "slow"}]), json!([{"message": "x", "path": ["order"]}])]
@@ -250,7 +250,7 @@ fn a_whole_value_comes_beside_errors_that_are_none() {
     // An error as it should be is the mutation's.
     let body = json!({"data": {"order": {"id": 7}}, "errors": ["x", {"message": "no right"}]});
     let error = unwrapped(200, &body.to_string(), false).unwrap_err().error;
-    assert!(error.message.contains("the mutation was begun"), "{}", error.message);
+    assert!(error.message.contains("the mutation had begun"), "{}", error.message);
 }
 
 /// The value, the errors beside it and what was repaired.
@@ -282,7 +282,7 @@ fn an_answer_that_is_nearly_json_is_repaired_and_told() {
 
 #[test]
 fn a_mutation_whose_answer_does_not_say_it_may_have_been_performed() {
-    let unknown = "whether the mutation had an effect is not known";
+    let unknown = "it is not known whether the mutation took effect";
     for (status, body) in [
         (200, "{\"data\":{\"order\":"),
         (200, ""),

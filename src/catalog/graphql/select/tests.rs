@@ -147,21 +147,22 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         ("... on Issue { id }", "a `Repository` is never a `Issue`"),
         ("a: name a: id", "`a` is asked for twice and differently"),
         ("", "it is empty"),
-        ("id name {", "it is no selection set"),
+        ("id name {", "it is not a selection set"),
         (
             "id, owner.login",
-            "line 1, column 5: a way is written with braces: instead of `owner.login` write \
-            `owner { login }`",
+            "line 1, column 5: write nested fields with braces: `owner { login }` instead of \
+            `owner.login`",
         ),
         (
             "id\n  issues(filter: \"a.b\") { nodes.author.login }",
-            "line 2, column 27: a way is written with braces: instead of `nodes.author.login`",
+            "line 2, column 27: write nested fields with braces: `nodes { author { login } }` \
+            instead of `nodes.author.login`",
         ),
         ("id # a.b\n  name(filter: \"a.b \\\" c.d\" }", "line 2, column "),
         (
             "{ id\n  parent.owner.login }",
-            "line 2, column 3: a way is written with braces: instead of `parent.owner.login` \
-            write `parent { owner { login } }`",
+            "line 2, column 3: write nested fields with braces: `parent { owner { login } }` \
+            instead of `parent.owner.login`",
         ),
         ("\n\n  id name(", ": at its end: "),
         ("\n\n  id name(: 1)", "line 3, column 11: "),

@@ -93,7 +93,7 @@ fn a_redirect_is_refused_where_it_leads_out_of_bounds() {
         the upstream if it is meant to be there");
     insta::assert_snapshot!(refused(Method::GET, 302, "https://[::ffff:169.254.169.254]/"), @"it \
         redirects to `https://[::ffff:a9fe:a9fe]`: `::ffff:169.254.169.254` is a link-local \
-        address, as metadata of cloud machines has, which is never reached");
+        address, as metadata of cloud machines has, to which Airlock never connects");
     insta::assert_snapshot!(refused(Method::GET, 302, "https://api.example:7411/"), @"it \
         redirects to `https://api.example:7411`, a port of this server itself");
     let at_home = follow("http://10.0.0.1/", Method::GET, 302, "/c");
@@ -103,6 +103,6 @@ fn a_redirect_is_refused_where_it_leads_out_of_bounds() {
     insta::assert_snapshot!(neighbour, @"it redirects to `http://10.0.0.1:8080`: `10.0.0.1` is a \
         private address; `allow_private` of the upstream holds for the origin that is configured, \
         not for others");
-    insta::assert_snapshot!(follow("http://api.example/", Method::GET, 302, "file:///etc/passwd").unwrap_err(), @"it redirects to `null`: `file` is no scheme that \
-        is spoken here");
+    insta::assert_snapshot!(follow("http://api.example/", Method::GET, 302, "file:///etc/passwd").unwrap_err(), @"it redirects to `null`: the scheme \
+        `file` is not supported");
 }

@@ -39,7 +39,7 @@ pub(super) fn oddities(blocks: &[&RawValue]) -> Vec<String> {
 fn oddity(block: &RawValue) -> Option<String> {
     let names = ["type", "text", "data", "mimeType", "resource", "uri", "name", "annotations"];
     let Ok(members) = present_members(block.get(), names) else {
-        return Some("is no object".to_owned());
+        return Some("is not an object".to_owned());
     };
     let [kind, text, data, media_type, resource, uri, name, annotations] = members;
     let Some(kind) = kind.and_then(|kind| serde_json::from_str::<String>(kind.get()).ok()) else {

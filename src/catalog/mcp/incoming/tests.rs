@@ -2,7 +2,7 @@ use rmcp::model::JsonRpcMessage;
 use serde_json::Value;
 
 use super::*;
-use crate::{base::plural::counted, catalog::mcp::message::UNNUMBERED};
+use crate::catalog::mcp::message::UNNUMBERED;
 
 /// What is passed on of a text; each must be a message to the library.
 fn read(incoming: &Incoming, text: &str, posted: Option<i64>) -> Vec<Value> {
@@ -16,7 +16,7 @@ fn read(incoming: &Incoming, text: &str, posted: Option<i64>) -> Vec<Value> {
 }
 
 fn incoming() -> Incoming {
-    Incoming::new("its standard output")
+    Incoming::new("lines to its standard output")
 }
 
 fn note(incoming: &Incoming) -> String {
@@ -133,8 +133,7 @@ fn what_is_no_message_is_dropped_and_counted_and_never_answered() {
     incoming.results.expect(&RequestId::Number(7));
     for (at, line) in lines.iter().enumerate() {
         assert!(read(&incoming, line, None).is_empty(), "{line}");
-        let times = counted(at + 1, "time");
-        let told = format!("what is no message ({times} so far)");
+        let told = format!("that are not messages ({} so far)", at + 1);
         // A list is counted once for each of its entries.
         assert!(note(&incoming).contains(&told) || at >= 7, "{line}: {}", note(&incoming));
     }
@@ -149,7 +148,7 @@ fn what_a_server_repeats_of_what_it_reads_is_not_answered() {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{}}}}"#);
         assert!(read(&incoming, &text, None).is_empty(), "{method}");
     }
-    assert!(note(&incoming).contains("repeats to its standard output"), "{}", note(&incoming));
+    assert!(note(&incoming).contains("that repeat the messages it receives"), "{}", note(&incoming));
 }
 
 #[test]

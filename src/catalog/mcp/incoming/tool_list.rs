@@ -64,7 +64,7 @@ impl Page {
         let mut remarks = Vec::new();
         if !self.unbound.is_empty() {
             remarks.push(format!(
-                "tools whose `inputSchema` is no JSON Schema take any object: {}",
+                "tools whose `inputSchema` is not a JSON Schema take any object: {}",
                 list(&self.unbound)
             ));
         }
@@ -79,11 +79,11 @@ impl Page {
         let names = ["name", "title", "description", "inputSchema", "outputSchema", "annotations"];
         let read = present_members(entry.get(), names);
         let [name, title, description, input, output, annotations] =
-            read.map_err(|_| "is no object".to_owned())?;
+            read.map_err(|_| "is not an object".to_owned())?;
         let name = name.ok_or("has no `name`")?;
         let Ok(name) = serde_json::from_str::<String>(name.get()) else {
             let shown = cut(name.get(), WORDS_BYTES_MAX);
-            return Err(format!("has the `name` {shown}, which is no text"));
+            return Err(format!("has the `name` {shown}, which is not a string"));
         };
         let shown = format!("`{}`", cut(&name, WORDS_BYTES_MAX));
         let mut tool = json!({ "name": name });

@@ -7,7 +7,7 @@ use crate::catalog::upstream::response::LARGE_MAX;
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 fn lines(response_limits: ResponseLimits) -> LineReader {
-    let incoming = Incoming::new("its standard output");
+    let incoming = Incoming::new("lines to its standard output");
     LineReader { response_limits, incoming, close_reason: CloseReason::default() }
 }
 

@@ -205,7 +205,7 @@ async fn what_is_no_success_keeps_its_meaning() {
             "failed: Unexpected content type: Some(\"text/html\")",
         ),
         (200, json, "{\"half\": ".to_owned(), false, "failed: unexpected server response: EOF"),
-        (200, json, "{}".to_owned(), false, "failed: unexpected server response: it is no message"),
+        (200, json, "{}".to_owned(), false, "failed: unexpected server response: it is not a message"),
         (200, json, String::new(), false, "failed: unexpected server response: EOF"),
         (400, "text/plain", "no".to_owned(), true, "failed: HTTP 400"),
         (410, "text/html", "gone".to_owned(), true, "failed: HTTP 410"),

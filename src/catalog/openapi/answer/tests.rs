@@ -118,12 +118,12 @@ fn what_is_nearly_json_is_repaired_and_other_characters_are_read() {
     let error = got(LIST, (422, "text/plain; charset=latin1", vec![0xfc]), false).unwrap_err();
     assert!(error.message.ends_with("Unprocessable Entity: ü"), "{}", error.message);
     let error = got(LIST, (200, "text/plain; charset=utf-7", vec![0xfc]), false).unwrap_err();
-    assert!(error.message.contains("`utf-7`, which are not known"), "{}", error.message);
+    assert!(error.message.contains("`utf-7`, which Airlock does not know"), "{}", error.message);
 }
 
 #[test]
 fn an_answer_that_cannot_be_read_may_be_that_of_a_call_that_was_done() {
-    let unknown = "whether the call had an effect is not known";
+    let unknown = "it is not known whether the call took effect";
     for (kind, body) in [
         ("application/json", "{\"id\":"),
         ("application/json", "<h1>late</h1>"),

@@ -76,7 +76,7 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
         the first `/lost`: its `$ref` leads nowhere or out of the document; ";
     assert!(note.starts_with(expected), "{note}");
     assert!(
-        note.contains("references lead nowhere or out of the document and stand for anything"),
+        note.contains("references lead nowhere or out of the document, and stand for any value"),
         "{note}"
     );
     let get = zoo.tools.iter().find(|tool| tool.name == "animals.get").unwrap();
@@ -330,8 +330,8 @@ fn a_document_that_is_none_says_what_is_wrong() {
     };
     assert_eq!(
         schema_of_body("{}"),
-        "its OpenAPI document cannot be read: it has neither `openapi` nor `swagger`, so it is no \
-        OpenAPI description"
+        "its OpenAPI document cannot be read: it has neither `openapi` nor `swagger`, so it is \
+        not an OpenAPI document"
     );
     assert_eq!(
         schema_of_body(r#"{"openapi": "4.0.0"}"#),

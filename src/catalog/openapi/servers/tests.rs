@@ -45,8 +45,8 @@ fn calls_go_where_the_owner_says_else_to_the_first_server() {
         ),
     ] {
         let expected = format!(
-            "its OpenAPI document does not say where it is: {reason}; say so with `base_url` in its \
-            configuration"
+            "its OpenAPI document does not say where it is: {reason}; set `base_url` of the \
+            upstream"
         );
         assert_eq!(base(servers, None, None, &[]).unwrap_err(), expected);
     }

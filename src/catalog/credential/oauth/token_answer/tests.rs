@@ -84,7 +84,7 @@ fn what_is_neither_names_the_reason_and_nothing_of_the_body() {
         (200, "", "neither JSON nor a form"),
         (200, "[\"sec-1\"]", "neither JSON nor a form"),
         (200, r#"{"token":"sec-1"}"#, "has no `access_token`"),
-        (200, r#"{"access_token":41,"x":"sec-1"}"#, "has a `access_token` that is no text"),
+        (200, r#"{"access_token":41,"x":"sec-1"}"#, "has a `access_token` that is not a string"),
         (200, r#"{"access_token":"sec-1","refresh_token":[]}"#, "has a `refresh_token`"),
         (500, "sec-1", "answered HTTP 500"),
         (400, "sec-1", "answered HTTP 400"),

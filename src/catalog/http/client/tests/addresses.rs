@@ -68,7 +68,7 @@ async fn a_private_address_is_refused_by_number_and_by_name_until_it_is_allowed(
             Secrets::default(),
         )
         .unwrap_err();
-        assert!(error.message.contains("never reached"), "{never}: {error}");
+        assert!(error.message.contains("never connects"), "{never}: {error}");
     }
 }
 
