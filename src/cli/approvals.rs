@@ -35,20 +35,20 @@ pub(super) enum ApprovalsCommand {
     List(ListArgs),
     /// Show calls as they begin to wait, and how they are decided, until Ctrl-C
     Watch(watch::WatchArgs),
-    /// Show one approval with all that there is to see; without an id the only one that waits
+    /// Show one approval with all its details; without an id, that of the only call that waits
     #[command(visible_alias = "get")]
     Show(ShowArgs),
-    /// Let the call be made, once
+    /// Approve one call: it is sent, once
     Approve(DecisionArgs),
-    /// Refuse the call
+    /// Deny one call: it is not sent
     Deny(DecisionArgs),
 }
 
 /// Arguments of `approvals list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
-    /// [default: pending, with `--all` all]
+    /// Only approvals of this status: pending, approved, consumed, denied, expired, cancelled, void;
+    /// or `all` [default: pending; with `--all`: all]
     #[arg(long, value_parser = status)]
     status: Option<String>,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(super) struct ShowArgs {
 pub(super) struct DecisionArgs {
     #[arg(help = ID)]
     id: String,
-    /// A note; a denial's reaches the program
+    /// A note for the record; the program receives the note of a denial
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]

@@ -34,7 +34,7 @@ pub(super) enum SecretsCommand {
 /// Arguments of a command on one secret.
 #[derive(Debug, Args)]
 pub(super) struct NameArgs {
-    /// Its name, as `{ secret = "NAME" }` in the configuration refers to it
+    /// The secret's name, as in `{ secret = "NAME" }` in the configuration
     name: String,
     #[command(flatten)]
     output: Output,

@@ -47,7 +47,7 @@ pub(super) enum TasksCommand {
     /// Print console output and calls of one task as they come, then its end; exits with its exit
     /// code
     Follow(wait::FollowArgs),
-    /// End a task; one that has ended stays as it is
+    /// Cancel a task; a task that has ended stays as it is
     Cancel(One),
 }
 
@@ -61,8 +61,8 @@ pub(super) struct ListArgs {
     /// Only tasks of this session
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-    /// Only tasks whose metadata has this key with this value (JSON, else a string); several must
-    /// all hold
+    /// Only tasks whose metadata has this key with this value (JSON, or else a string); if given
+    /// several times, all must match
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, Value)>,
     #[command(flatten)]

@@ -64,7 +64,7 @@ pub(super) struct ListArgs {
 /// Arguments of `tools search`.
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
-    /// Words
+    /// Words that say what the tool does
     #[arg(required = true)]
     query: Vec<String>,
     #[command(flatten)]
@@ -74,7 +74,7 @@ pub(super) struct SearchArgs {
 /// Arguments of `tools describe`.
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
-    /// Its path, as `tools list` gives it
+    /// The tool's path, as `tools list` prints it
     path: String,
     #[command(flatten)]
     output: Output,
@@ -83,9 +83,9 @@ pub(super) struct DescribeArgs {
 /// Arguments of `tools call`.
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {
-    /// The tool's path, as `tools list` gives it
+    /// The tool's path, as `tools list` prints it
     path: String,
-    /// Its arguments, a JSON object; `-` reads it from standard input
+    /// Its arguments, as a JSON object; `-` reads them from standard input
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
     /// Time limit of the call, in milliseconds, 1 to 600000
@@ -109,7 +109,7 @@ pub(super) struct TypesArgs {
 /// Arguments of `tools refresh`.
 #[derive(Debug, Args)]
 pub(super) struct RefreshArgs {
-    /// The upstream; all of them without one
+    /// The upstream's name; without it, all upstreams are asked
     upstream: Option<String>,
     #[command(flatten)]
     output: Output,

@@ -50,17 +50,17 @@ pub(super) enum UpstreamsCommand {
     List(Output),
     /// Remove an upstream from the configuration
     Remove(OneArgs),
-    /// Connect to upstreams, count their tools, and say what is wrong; exits with 1 if one cannot
-    /// be used
+    /// Connect to upstreams, count their tools, and say what is wrong; exits with 1 if one of them
+    /// does not work
     Check(CheckArgs),
-    /// Allow Airlock to use a service that speaks OAuth, in a browser
+    /// Log in to a service that wants OAuth: allow Airlock to use it, in your browser
     Login(OneArgs),
 }
 
 /// Arguments of a command on one upstream.
 #[derive(Debug, Args)]
 pub(super) struct OneArgs {
-    /// Its name
+    /// The upstream's name
     name: String,
     #[command(flatten)]
     output: Output,
@@ -69,7 +69,7 @@ pub(super) struct OneArgs {
 /// Arguments of `upstreams check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Its name; all without it
+    /// The upstream's name; without it, all upstreams are checked
     name: Option<String>,
     #[command(flatten)]
     output: Output,

@@ -30,13 +30,13 @@ pub(in crate::cli) struct ImportArgs {
     kind: Kind,
     /// The file; `-` for standard input
     file: PathBuf,
-    /// The upstream whose tools the file names without saying so
+    /// The upstream whose tools the file means, if it names tools without their upstream
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
-    /// Omit what cannot be imported, and list it, instead of refusing the file
+    /// Leave out what cannot be imported, and list it, instead of refusing the file
     #[arg(long)]
     compat_warn: bool,
-    /// Write files into this folder instead of standard output; needed where a file becomes several
+    /// Write files into this folder instead of standard output; needed if one file becomes several
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Print JSON: the files, the map and the warnings

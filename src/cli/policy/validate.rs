@@ -25,8 +25,8 @@ pub(in crate::cli) struct ValidateArgs {
     /// The file, YAML or JSON; `-` for standard input; without it all files of the configuration
     /// together, as a server loads them
     file: Option<PathBuf>,
-    /// The upstream whose tools the file names without saying so, as files of Intercept and
-    /// PolicyLayer do
+    /// The upstream whose tools the file means, if it names tools without their upstream, as files
+    /// of Intercept and PolicyLayer do
     #[arg(long, value_name = "NAME", requires = "file")]
     upstream: Option<String>,
     /// Print JSON
