@@ -312,7 +312,8 @@ fn already_decided(row: &Approval, verb: &str) -> ServiceError {
                 ApprovalStatus::Approved => "was already approved",
                 ApprovalStatus::Denied => "was already denied",
                 ApprovalStatus::Expired => "has expired",
-                _ => "was withdrawn",
+                ApprovalStatus::Void => "is void",
+                _ => "was cancelled",
             };
             format!("`{id}` cannot be {verb}: it {was}{when}{why}")
         }

@@ -296,7 +296,7 @@ async fn a_policy_that_refuses_by_then_wins_over_the_word() {
     let message = refused["error"]["message"].as_str().unwrap_or_default();
     assert!(
         status == 409
-            && message.contains("it was withdrawn")
+            && message.contains("it was cancelled")
             && message.contains("policy refuses the call now"),
         "{refused}"
     );

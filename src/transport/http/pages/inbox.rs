@@ -145,7 +145,7 @@ pub(super) fn label(status: ApprovalStatus) -> &'static str {
         ApprovalStatus::Approved => "approved, about to be sent",
         ApprovalStatus::Denied => "denied",
         ApprovalStatus::Expired => "expired: nobody decided in time",
-        ApprovalStatus::Cancelled => "withdrawn",
-        ApprovalStatus::Void => "void: its server stopped",
+        ApprovalStatus::Cancelled => "cancelled",
+        ApprovalStatus::Void => "void: the program that waited is gone",
     }
 }
