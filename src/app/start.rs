@@ -287,7 +287,8 @@ async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), Sto
         under_way: machine::server_stopped(Calls::Outstanding),
         idle: machine::server_stopped(Calls::None),
         why: "the server ended without stopping in order, and the program that waited ended with \
-            it".into(),
+            it"
+        .into(),
     };
     let Recovered { tasks, approvals, .. } = store.recover(recovery).await?;
     if approvals > 0 {

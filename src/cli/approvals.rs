@@ -47,8 +47,8 @@ pub(super) enum ApprovalsCommand {
 /// Arguments of `approvals list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only approvals of this status: pending, approved, consumed, denied, expired, cancelled, void;
-    /// or `all` [default: pending; with `--all`: all]
+    /// Only approvals of this status: pending, approved, consumed, denied, expired, cancelled,
+    /// void; or `all` [default: pending; with `--all`: all]
     #[arg(long, value_parser = status)]
     status: Option<String>,
     #[command(flatten)]

@@ -88,10 +88,10 @@ pub(super) fn broken_configuration(output: Output, broken: &Broken) -> Result<Ex
 }
 
 fn configuration(config: &Config) -> Check {
-    let file = config
-        .file
-        .as_ref()
-        .map_or_else(|| "no file, so the built-in values are in force".into(), |file| file.display().to_string());
+    let file = config.file.as_ref().map_or_else(
+        || "no file, so the built-in values are in force".into(),
+        |file| file.display().to_string(),
+    );
     let upstreams = counted(config.upstreams.len(), "upstream");
     Check::new("configuration", Verdict::Ok, format!("{file}; {upstreams}"))
 }
@@ -103,9 +103,11 @@ fn runtime(status: &RuntimeStatus) -> Check {
         (true, true) => {
             Check::new(id, Verdict::Ok, format!("{}; programs run on it", status.message))
         }
-        (true, false) => {
-            Check::new(id, Verdict::Ok, format!("{}; runs the tasks that ask for it", status.message))
-        }
+        (true, false) => Check::new(
+            id,
+            Verdict::Ok,
+            format!("{}; runs the tasks that ask for it", status.message),
+        ),
         (false, true) => {
             let message = "not installed, so only tasks that ask for another runtime can run";
             Check { hint: Some(status.message.clone()), ..Check::new(id, Verdict::Broken, message) }
@@ -239,10 +241,11 @@ fn parts(config: Option<&Config>, health: &Health, overview: Option<Overview>) -
 fn running_configuration(found: &ConfigHealth) -> Check {
     let (verdict, state) = match found.status.as_str() {
         "ok" => (Verdict::Ok, "the running server uses the configuration file as it is"),
-        "restart_needed" => {
-            (Verdict::Warning, "the running server uses the configuration file except for some \
-                keys")
-        }
+        "restart_needed" => (
+            Verdict::Warning,
+            "the running server uses the configuration file except for some \
+                keys",
+        ),
         _ => (Verdict::Warning, "the running server cannot use the changed configuration file"),
     };
     let message = found.message.iter().fold(state.to_owned(), |all, why| format!("{all}; {why}"));
@@ -289,9 +292,7 @@ fn policy(config: Option<&Config>, health: &PolicyHealth) -> Check {
     };
     let (verdict, message) = match message {
         None => (Verdict::Ok, format!("the profile `{profile}` and {files} are in force")),
-        Some(why) => {
-            (Verdict::Warning, format!("the policy files are not valid; {why}"))
-        }
+        Some(why) => (Verdict::Warning, format!("the policy files are not valid; {why}")),
     };
     Check { hint: hint.clone(), ..Check::new("policy", verdict, message) }
 }

@@ -98,8 +98,7 @@ async fn check_references(config: &Config) -> Result<(), Failure> {
     let mut problems = vec![];
     if let Err(found) = app::policy_source(config).load() {
         let origin = origin_of(config, "policy.files");
-        problems
-            .extend(found.iter().map(|problem| format!("{origin}: `policy.files`: {problem}")));
+        problems.extend(found.iter().map(|problem| format!("{origin}: `policy.files`: {problem}")));
     }
     problems.extend(app::missing_secrets(config).await?.iter().map(|missing| {
         match holder(config, missing) {

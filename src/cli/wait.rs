@@ -147,9 +147,11 @@ impl Wait<'_> {
         }
         let (id, code) = (self.id, ErrorCode::ServerStopped.as_str());
         let hint = format!("`airlock tasks get {id}` shows its record");
-        Err(Failure::other(format!("the server was stopped, so task {id} ended with the status \
-            failed ({code})"))
-            .hint(hint))
+        Err(Failure::other(format!(
+            "the server was stopped, so task {id} ended with the status \
+            failed ({code})"
+        ))
+        .hint(hint))
     }
 
     /// The record, if the task has ended by it.
@@ -164,8 +166,10 @@ impl Wait<'_> {
         let code = task.error.as_ref().map(|error| error.code.as_str());
         if let Some(code) = code.filter(|code| *code == ErrorCode::ServerStopped.as_str()) {
             let (id, status) = (task.task_id, task.status);
-            note(format!("the server was stopped, so task {id} ended with the status {status} \
-                ({code})"));
+            note(format!(
+                "the server was stopped, so task {id} ended with the status {status} \
+                ({code})"
+            ));
         }
         Ok(Waited::Ended(Box::new(record)))
     }

@@ -244,7 +244,8 @@ async fn a_file_that_changes_is_read_again_and_a_broken_one_is_told_and_not_used
     let wants = "its OpenAPI document requires user and password (HTTP basic), and no credential is configured";
     let message = || catalog.status()[0].message.clone().unwrap_or_default();
     eventually("the broken one is told", || {
-        message().contains("its new OpenAPI document cannot be used, so the last one stays in force")
+        message()
+            .contains("its new OpenAPI document cannot be used, so the last one stays in force")
     })
     .await;
     assert_eq!(call(&catalog, "zoo.animals.list", json!({})).await, Ok(json!([{"id": 1}])));

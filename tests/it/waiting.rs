@@ -337,7 +337,10 @@ async fn stopped(kill: bool) {
         let (code, _, beside) = waiting.end().await;
         assert_eq!(code, Some(1), "{name}: {beside}");
         let (_, rest) = beside.split_once("the server was stopped, so task task_").expect(&beside);
-        assert!(rest.contains(" ended with the status failed (server_stopped)"), "{name}: {beside}");
+        assert!(
+            rest.contains(" ended with the status failed (server_stopped)"),
+            "{name}: {beside}"
+        );
         assert!(!beside.contains("does not answer"), "{name}: {beside}");
     }
 }

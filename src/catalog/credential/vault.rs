@@ -84,8 +84,10 @@ pub enum VaultError {
     #[error("the key file `{}` is missing, and secrets were encrypted with it", _0.display())]
     KeyIsMissing(PathBuf),
     /// Sealed with another key, or changed.
-    #[error("secret `{0}` cannot be decrypted: it was encrypted with another key, or the file was \
-        changed")]
+    #[error(
+        "secret `{0}` cannot be decrypted: it was encrypted with another key, or the file was \
+        changed"
+    )]
     Sealed(String),
     /// There is none of that name.
     #[error("there is no secret `{0}`; set it with `airlock secrets set {0}`")]

@@ -85,8 +85,10 @@ fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     let document = parser.parse_ast(source, "select").map_err(|faulty| {
         let fault =
             dotted(text).unwrap_or_else(|| fault(text, usize::from(is_bare), &faulty.errors));
-        SelectError(format!("it is not a selection set such as `id name owner {{ login }}`: \
-            {fault}"))
+        SelectError(format!(
+            "it is not a selection set such as `id name owner {{ login }}`: \
+            {fault}"
+        ))
     })?;
     let several = || {
         SelectError(

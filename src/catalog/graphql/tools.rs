@@ -99,8 +99,12 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer,
         schema.root(OperationType::Subscription).map_or(0, |root| schema.fields(root).len());
     for (count, noun, why) in [
         (subscriptions, "subscription", "not offered, because a call has only one answer"),
-        (back, "field", "left out, because their types lead back to a root type or are not \
-            described"),
+        (
+            back,
+            "field",
+            "left out, because their types lead back to a root type or are not \
+            described",
+        ),
         (large, "field", "left out, because there are too many, or their arguments are too large"),
     ] {
         if count > 0 {

@@ -64,10 +64,13 @@ impl ServiceFailure {
             Self::Astray(why) => {
                 error(Code::BadAnswer, format!("`{upstream}` gave no result: {why}; {unknown}"))
             }
-            Self::Encoding(why) => {
-                error(Code::BadAnswer, format!("the answer of `{upstream}` cannot be read: {why}; \
-                    {unknown}"))
-            }
+            Self::Encoding(why) => error(
+                Code::BadAnswer,
+                format!(
+                    "the answer of `{upstream}` cannot be read: {why}; \
+                    {unknown}"
+                ),
+            ),
             Self::Credential(_) => {
                 error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}"))
             }

@@ -84,10 +84,10 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
             ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
         }
-        Some(HttpFailure::Credential(why)) => {
-            ConnectError::new(format!("nothing is sent to {who}: its credential cannot be used: \
-                {why}"))
-        }
+        Some(HttpFailure::Credential(why)) => ConnectError::new(format!(
+            "nothing is sent to {who}: its credential cannot be used: \
+                {why}"
+        )),
         Some(HttpFailure::Refused(why)) => ConnectError::new(format!(
             "{who} cannot be reached: \
             {why}"

@@ -166,8 +166,9 @@ impl OpenApi {
                 "its OpenAPI document, which is from another origin, sends calls and their \
                 credential to `{origin}`"
             );
-            return Err(ConnectError::new(message)
-                .hint("if that is right, set `base_url` of the upstream"));
+            return Err(
+                ConnectError::new(message).hint("if that is right, set `base_url` of the upstream")
+            );
         }
         Ok(())
     }
@@ -256,8 +257,10 @@ impl OpenApiConnection {
             let failure = self.secrets.redact(&failure.message);
             tracing::warn!(upstream = %self.name, %failure, "the new OpenAPI document of upstream \
                 `{}` cannot be used: {failure}", self.name);
-            format!("its new OpenAPI document cannot be used, so the last one stays in force: \
-                {failure}")
+            format!(
+                "its new OpenAPI document cannot be used, so the last one stays in force: \
+                {failure}"
+            )
         });
         *self.stale.lock() = reason;
     }

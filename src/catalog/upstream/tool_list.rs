@@ -114,7 +114,9 @@ impl ToolList {
         let Ok((tools, left_out)) = taken else {
             tracing::error!(upstream = %self.name, "taking in the tools of upstream `{}` \
                 panicked; they stay as they were", self.name);
-            return Some("its new tool list could not be used; the tools stay as they were".to_owned());
+            return Some(
+                "its new tool list could not be used; the tools stay as they were".to_owned(),
+            );
         };
         let mut notes: Vec<String> = note.into_iter().collect();
         if let Some(first) = left_out.first() {

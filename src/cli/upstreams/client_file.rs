@@ -94,7 +94,9 @@ fn project_folder(path: &Path) -> PathBuf {
 fn parse(path: &Path, text: &str) -> Result<Value, String> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     match ending.to_ascii_lowercase().as_str() {
-        "toml" => config::toml_value(text).map_err(|error| format!("it is not valid TOML: {error}")),
+        "toml" => {
+            config::toml_value(text).map_err(|error| format!("it is not valid TOML: {error}"))
+        }
         "yaml" | "yml" => yaml(text),
         _ if text.trim_start().starts_with(['{', '/']) => json(text),
         _ => yaml(text).or_else(|_| config::toml_value(text)),

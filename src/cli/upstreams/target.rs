@@ -109,8 +109,9 @@ fn command_line(line: &str) -> Result<Target, Failure> {
 
 /// What a file holds, or the program that it is.
 fn of_file(path: &Path) -> Result<Target, Failure> {
-    let whole = std::path::absolute(path)
-        .map_err(|error| Failure::other(format!("the path `{}` cannot be made absolute: {error}", path.display())))?;
+    let whole = std::path::absolute(path).map_err(|error| {
+        Failure::other(format!("the path `{}` cannot be made absolute: {error}", path.display()))
+    })?;
     let shown = path.display();
     let bytes = read(path)?;
     if let Err(error) = decoded(&bytes) {

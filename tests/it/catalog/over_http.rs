@@ -343,7 +343,8 @@ async fn an_upstream_that_asks_for_a_person_is_refused_and_the_error_says_so() {
     let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::ToolFailed);
     assert!(
-        error.message.starts_with("nobody answered") && error.message.contains("which Airlock refuses"),
+        error.message.starts_with("nobody answered")
+            && error.message.contains("which Airlock refuses"),
         "{}",
         error.message
     );

@@ -58,7 +58,11 @@ async fn what_is_said_in_place_of_an_answer_reaches_the_program() {
     let error = call(&catalog, "git.query.row", json!({})).await.unwrap_err();
     assert!(error.message.contains("Please sign in first"), "{}", error.message);
     let error = call(&catalog, "git.mutation.add", json!({})).await.unwrap_err();
-    assert!(error.message.contains("it is not known whether the mutation took effect"), "{}", error.message);
+    assert!(
+        error.message.contains("it is not known whether the mutation took effect"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test]

@@ -181,7 +181,8 @@ fn judge(brought: Brought, server: &Server) -> Result<String, String> {
         (None, _) if server.names_itself => {
             return Err(
                 "the answer does not name its issuer, although the authorization server says that \
-                it does".to_owned()
+                it does"
+                    .to_owned(),
             );
         }
         _ => {}
@@ -189,10 +190,7 @@ fn judge(brought: Brought, server: &Server) -> Result<String, String> {
     if let Some(error) = brought.error {
         return Err(format!("the authorization server refuses: {}", cut(&error, 200)));
     }
-    brought
-        .code
-        .filter(|code| !code.is_empty())
-        .ok_or_else(|| "the answer has no code".to_owned())
+    brought.code.filter(|code| !code.is_empty()).ok_or_else(|| "the answer has no code".to_owned())
 }
 
 /// Parameters of a visitor's request; none if it is not the redirect.

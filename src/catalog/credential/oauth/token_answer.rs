@@ -94,10 +94,10 @@ fn granted(members: &Map<String, Value>) -> Result<Value, String> {
     let text = |name: &str| match members.get(name) {
         None | Some(Value::Null | Value::Bool(false)) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(_) => {
-            Err(format!("the answer of the authorization server has a `{name}` that is not a \
-                string"))
-        }
+        Some(_) => Err(format!(
+            "the answer of the authorization server has a `{name}` that is not a \
+                string"
+        )),
     };
     let token = text("access_token")?
         .ok_or_else(|| "the answer of the authorization server has no `access_token`".to_owned())?;

@@ -148,7 +148,11 @@ fn what_a_server_repeats_of_what_it_reads_is_not_answered() {
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{}}}}"#);
         assert!(read(&incoming, &text, None).is_empty(), "{method}");
     }
-    assert!(note(&incoming).contains("that repeat the messages it receives"), "{}", note(&incoming));
+    assert!(
+        note(&incoming).contains("that repeat the messages it receives"),
+        "{}",
+        note(&incoming)
+    );
 }
 
 #[test]

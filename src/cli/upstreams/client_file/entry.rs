@@ -298,8 +298,10 @@ impl Reader<'_> {
                     .filter(|value| !is_secret_variable(&name, value));
                 match value {
                     Some(value) => {
-                        notes.push(format!("`${{{name}}}` in its URL is replaced by its present \
-                            value"));
+                        notes.push(format!(
+                            "`${{{name}}}` in its URL is replaced by its present \
+                            value"
+                        ));
                         Piece::Text(value.clone())
                     }
                     None => Piece::Variable(name),
