@@ -215,8 +215,8 @@ impl LiveConfig {
         let reason = &refusal.reason;
         if state.refused.as_ref().is_none_or(|known| known.reason != *reason) {
             tracing::error!(
-                "the changed configuration is refused, and the last valid one stays in \
-                force: {reason}"
+                "the changed configuration is refused, and the last valid one stays in force: \
+                {reason}"
             );
         }
         state.refused = Some(refusal);

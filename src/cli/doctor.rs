@@ -243,8 +243,7 @@ fn running_configuration(found: &ConfigHealth) -> Check {
         "ok" => (Verdict::Ok, "the running server uses the configuration file as it is"),
         "restart_needed" => (
             Verdict::Warning,
-            "the running server uses the configuration file except for some \
-                keys",
+            "the running server uses the configuration file except for some keys",
         ),
         _ => (Verdict::Warning, "the running server cannot use the changed configuration file"),
     };

@@ -82,10 +82,8 @@ impl<T: Serialize> List<'_, T> {
                 note(empty);
             }
             if let Some(cursor) = next.filter(|_| !page.json) {
-                let more = format!(
-                    "there are more: `--cursor {cursor}` continues, `--all` prints \
-                    all"
-                );
+                let more =
+                    format!("there are more: `--cursor {cursor}` continues, `--all` prints all");
                 note(dim(more).for_stderr().to_string());
             }
             return Ok(shown);

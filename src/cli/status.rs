@@ -90,10 +90,9 @@ fn file(config: &Config) -> String {
         Some(folder) if file.parent() == Some(folder.as_path()) => {
             format!("{shown} (in this folder)")
         }
-        _ if config.new_file.as_ref() == Some(file) => format!(
-            "{shown} (in your configuration \
-            folder)"
-        ),
+        _ if config.new_file.as_ref() == Some(file) => {
+            format!("{shown} (in your configuration folder)")
+        }
         _ => format!("{shown} (named by `--config` or AIRLOCK_CONFIG)"),
     }
 }

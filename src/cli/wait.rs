@@ -148,8 +148,7 @@ impl Wait<'_> {
         let (id, code) = (self.id, ErrorCode::ServerStopped.as_str());
         let hint = format!("`airlock tasks get {id}` shows its record");
         Err(Failure::other(format!(
-            "the server was stopped, so task {id} ended with the status \
-            failed ({code})"
+            "the server was stopped, so task {id} ended with the status failed ({code})"
         ))
         .hint(hint))
     }
@@ -167,8 +166,7 @@ impl Wait<'_> {
         if let Some(code) = code.filter(|code| *code == ErrorCode::ServerStopped.as_str()) {
             let (id, status) = (task.task_id, task.status);
             note(format!(
-                "the server was stopped, so task {id} ended with the status {status} \
-                ({code})"
+                "the server was stopped, so task {id} ended with the status {status} ({code})"
             ));
         }
         Ok(Waited::Ended(Box::new(record)))

@@ -317,8 +317,8 @@ impl Calls {
                 name them; check what they did before you run it again"
             }
             Self::None => {
-                "no call was under way; a call that waited for an approval or for its turn was \
-                not sent; the task's events name the calls that were made before"
+                "no call was under way; a call that waited for an approval or for its turn was not \
+                sent; the task's events name the calls that were made before"
             }
             Self::Unknown => {
                 "calls that were sent and not answered may have taken effect; calls that waited \

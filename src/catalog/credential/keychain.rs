@@ -52,12 +52,10 @@ async fn ask(program: &str, args: &[String]) -> Result<String, String> {
                 .await
                 .map_err(|_| format!("the output of `{program}` is not text"))?;
         }
-        let status = child.wait().await.map_err(|error| {
-            format!(
-                "the output of `{program}` is \
-            lost: {error}"
-            )
-        })?;
+        let status = child
+            .wait()
+            .await
+            .map_err(|error| format!("the output of `{program}` is lost: {error}"))?;
         let text = text.trim_end_matches(['\r', '\n']).to_owned();
         match status.success() && !text.is_empty() {
             true => Ok(text),

@@ -86,8 +86,7 @@ fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
         let fault =
             dotted(text).unwrap_or_else(|| fault(text, usize::from(is_bare), &faulty.errors));
         SelectError(format!(
-            "it is not a selection set such as `id name owner {{ login }}`: \
-            {fault}"
+            "it is not a selection set such as `id name owner {{ login }}`: {fault}"
         ))
     })?;
     let several = || {

@@ -66,10 +66,7 @@ impl ServiceFailure {
             }
             Self::Encoding(why) => error(
                 Code::BadAnswer,
-                format!(
-                    "the answer of `{upstream}` cannot be read: {why}; \
-                    {unknown}"
-                ),
+                format!("the answer of `{upstream}` cannot be read: {why}; {unknown}"),
             ),
             Self::Credential(_) => {
                 error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}"))

@@ -73,8 +73,8 @@ pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, Up
     }
     if !oddities.is_empty() {
         warnings.push(format!(
-            "the response of `{}` does not follow the protocol and is given as the server sent \
-            it: {}",
+            "the response of `{}` does not follow the protocol and is given as the server sent it: \
+            {}",
             tool.path,
             oddities.join(", ")
         ));

@@ -85,8 +85,7 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
         }
         Some(HttpFailure::Credential(why)) => ConnectError::new(format!(
-            "nothing is sent to {who}: its credential cannot be used: \
-                {why}"
+            "nothing is sent to {who}: its credential cannot be used: {why}"
         )),
         Some(HttpFailure::Refused(why)) => ConnectError::new(format!(
             "{who} cannot be reached: \

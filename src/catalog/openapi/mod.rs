@@ -258,8 +258,7 @@ impl OpenApiConnection {
             tracing::warn!(upstream = %self.name, %failure, "the new OpenAPI document of upstream \
                 `{}` cannot be used: {failure}", self.name);
             format!(
-                "its new OpenAPI document cannot be used, so the last one stays in force: \
-                {failure}"
+                "its new OpenAPI document cannot be used, so the last one stays in force: {failure}"
             )
         });
         *self.stale.lock() = reason;

@@ -59,8 +59,7 @@ fn configured(json: bool, source: &PolicySource) -> Result<ExitCode, Failure> {
     files.iter().try_for_each(|file| print(format!("{file}: valid")))?;
     match files.len() {
         0 => print(format!(
-            "`policy.files` names no file, so the profile `{profile}` alone \
-            decides"
+            "`policy.files` names no file, so the profile `{profile}` alone decides"
         ))?,
         count => note(format!(
             "checked {} of `policy.files` together, as a server loads them, with the profile \

@@ -120,8 +120,8 @@ fn refuse_copy(args: &AddArgs, config: &Config, new: &Upstream) -> Result<(), Fa
             copy.name
         ))
         .hint(
-            "`--yes` adds it a second time; for another account at the same service, write a \
-            table `accounts` in the upstream instead",
+            "`--yes` adds it a second time; for another account at the same service, write a table \
+            `accounts` in the upstream instead",
         )),
     }
 }

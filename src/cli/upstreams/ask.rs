@@ -13,10 +13,7 @@ pub(super) fn confirmed(question: &str) -> Result<Option<bool>, Failure> {
         return Ok(None);
     }
     let failed = |error: std::io::Error| {
-        Failure::other(format!(
-            "the question cannot be asked at \
-        the terminal: {error}"
-        ))
+        Failure::other(format!("the question cannot be asked at the terminal: {error}"))
     };
     term.write_str(&format!("{question} [y/N] ")).map_err(failed)?;
     let answer = term.read_line().map_err(failed)?;

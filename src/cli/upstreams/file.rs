@@ -32,8 +32,8 @@ impl Change {
             Some(path) => path.clone(),
             None => config.new_file.clone().ok_or_else(|| {
                 Failure::other(
-                    "there is no configuration file, and HOME, which tells where to create one, \
-                    is not set",
+                    "there is no configuration file, and HOME, which tells where to create one, is \
+                    not set",
                 )
                 .hint("name one with `--config`")
             })?,

@@ -66,8 +66,7 @@ impl Keeper {
         match (value.plain(), value.written()) {
             (Some(text), _) if is_secret => self.keep(upstream, hint, text).map(Reference::Secret),
             (_, None) => Err(mixed(
-                "contains a secret beside other text, and a reference must be \
-                the whole value",
+                "contains a secret beside other text, and a reference must be the whole value",
             )),
             (None, _) if is_secret && value.texts().any(super::secret::looks_like_token) => {
                 Err(mixed("contains a secret beside a variable"))

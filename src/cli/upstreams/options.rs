@@ -156,10 +156,7 @@ pub(super) fn program(words: &[String], draft: &mut Draft) {
 /// An absolute path.
 pub(super) fn absolute(path: &str) -> Result<String, Failure> {
     let path = std::path::absolute(Path::new(path)).map_err(|error| {
-        Failure::other(format!(
-            "the path `{path}` cannot be made absolute: \
-            {error}"
-        ))
+        Failure::other(format!("the path `{path}` cannot be made absolute: {error}"))
     })?;
     Ok(path.display().to_string())
 }

@@ -95,8 +95,7 @@ fn granted(members: &Map<String, Value>) -> Result<Value, String> {
         None | Some(Value::Null | Value::Bool(false)) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
         Some(_) => Err(format!(
-            "the answer of the authorization server has a `{name}` that is not a \
-                string"
+            "the answer of the authorization server has a `{name}` that is not a string"
         )),
     };
     let token = text("access_token")?

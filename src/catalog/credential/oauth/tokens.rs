@@ -277,8 +277,7 @@ impl OAuth {
         match granted.is_for(&self.config) {
             true => Ok(Some(granted)),
             false => Err(self.login_hint(
-                "the access was granted for another address or client than the configuration \
-                names",
+                "the access was granted for another address or client than the configuration names",
             )),
         }
     }

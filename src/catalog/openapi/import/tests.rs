@@ -330,8 +330,8 @@ fn a_document_that_is_none_says_what_is_wrong() {
     };
     assert_eq!(
         schema_of_body("{}"),
-        "its OpenAPI document cannot be read: it has neither `openapi` nor `swagger`, so it is \
-        not an OpenAPI document"
+        "its OpenAPI document cannot be read: it has neither `openapi` nor `swagger`, so it is not \
+        an OpenAPI document"
     );
     assert_eq!(
         schema_of_body(r#"{"openapi": "4.0.0"}"#),

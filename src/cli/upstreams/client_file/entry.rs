@@ -299,8 +299,7 @@ impl Reader<'_> {
                 match value {
                     Some(value) => {
                         notes.push(format!(
-                            "`${{{name}}}` in its URL is replaced by its present \
-                            value"
+                            "`${{{name}}}` in its URL is replaced by its present value"
                         ));
                         Piece::Text(value.clone())
                     }
