@@ -298,7 +298,7 @@ async fn describe(client: &Client, args: DescribeArgs) -> Result<(), Failure> {
         let means = match verdict.as_str() {
             "deny" => "policy denies every call, and agents do not see the tool",
             "ask" => "a call waits for your approval",
-            _ => "a call needs no approval, as far as the policy can tell without its arguments",
+            _ => "a call needs no approval, as far as the policy can say without its arguments",
         };
         print(format!("{}: {means}", screen::in_colour_of(verdict, verdict)))?;
     }

@@ -148,7 +148,7 @@ async fn a_program_is_started_and_its_tools_are_shown_before_it_is_written() {
     {
         let said = at(folder, again, &[]).await;
         assert_eq!(said.code, Some(1), "{}{}", said.out, said.beside);
-        assert!(said.beside.contains("`weather` is the same server already"), "{}", said.beside);
+        assert!(said.beside.contains("`weather` is this server already"), "{}", said.beside);
         assert!(said.beside.contains("--yes"), "{}", said.beside);
     }
     assert_eq!(file(folder), format!("{before}{table}"));

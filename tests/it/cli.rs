@@ -395,7 +395,7 @@ async fn a_tool_is_called_by_hand_the_way_a_program_calls_it() {
     }
     let broken = say(&config, &["tools", "call", "demo.add", "--args", "{a"], "").await;
     assert!(
-        broken.code != Some(0) && broken.beside.contains("`--args` is not JSON"),
+        broken.code != Some(0) && broken.beside.contains("`--args` is not valid JSON"),
         "{}",
         broken.beside
     );

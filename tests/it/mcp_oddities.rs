@@ -225,7 +225,7 @@ async fn odd_tools_and_an_odd_handshake_take_no_other_tool_away() {
     let note = note(&server, "odd").await;
     for words in [
         "take any object: `bare`, `nul`, `list`",
-        "tools left out: entry 9 has no `name`, entry 10 is no object",
+        "tools left out: entry 9 has no `name`, entry 10 is not an object",
         "1 message that was not valid JSON and was repaired",
     ] {
         assert!(note.contains(words), "{note}");

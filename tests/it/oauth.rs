@@ -308,7 +308,7 @@ async fn a_token_for_one_service_is_not_shown_to_another_of_the_same_name() {
     log_in(&first, &folder).await.unwrap();
     let catalog = start(upstream(&second, &folder, oauth(&second))).await;
     let message = catalog.status().remove(0).message.unwrap();
-    assert!(message.contains("is for another address"), "{message}");
+    assert!(message.contains("granted for another address"), "{message}");
     catalog.shutdown().await;
 }
 

@@ -102,7 +102,7 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer,
         (
             back,
             "field",
-            "left out, because their types lead back to a root type or are not described",
+            "left out, because of a type that leads back to a root type or is not described",
         ),
         (large, "field", "left out, because there are too many, or their arguments are too large"),
     ] {

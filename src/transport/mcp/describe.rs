@@ -38,9 +38,9 @@ List tasks, newest first, without code and results. Filter by `status`, `session
     (top-level keys with equal values); go on with `cursor`.";
 
 /// The description of `task_cancel`.
-pub(super) const TASK_CANCEL: &str = "Stop a task: its code ends, its calls are aborted, its \
-    pending approvals are cancelled. What tools have done already stays done. A task that has \
-    ended is returned as it is.";
+pub(super) const TASK_CANCEL: &str = "\
+Stop a task: its code ends, its calls are aborted, its approvals cancelled. What tools have done \
+    already stays done. A task that has ended is returned as it is.";
 
 const EXECUTE: &str = "\
 Run TypeScript in an isolated sandbox and get back what it returns.

@@ -43,7 +43,7 @@ async fn a_modern_upstream_that_wants_input_is_refused() {
     let catalog = started(vec![http("up", &server.url())]).await;
     let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (UpstreamErrorCode::InputRequired, false));
-    assert!(error.message.contains("refused"), "{}", error.message);
+    assert!(error.message.contains("Airlock refuses"), "{}", error.message);
     catalog.shutdown().await;
     server.stop().await;
 }

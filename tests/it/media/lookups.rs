@@ -128,7 +128,7 @@ async fn lookups_are_found_when_asked_for_and_only_where_they_are_offered() {
     assert_eq!(answer["result"]["none"], "ToolNotFoundError");
     let (_, health) = server.owner(reqwest::Method::GET, "/healthz").await;
     let note = health["upstreams"][0]["message"].as_str().unwrap_or_default();
-    assert!(note.contains("stand for its resources and prompts: 1"), "{health}");
+    assert!(note.contains("reserved for its resources and prompts: 1"), "{health}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -314,7 +314,7 @@ fn what_a_service_says_in_place_of_an_answer_is_told() {
         (r#"{"errors": null, "detail": "gone"}"#, "gone"),
     ] {
         let message = unwrapped(200, body, true).unwrap_err().error.message;
-        assert!(message.contains("holds no `order`") && message.contains(words), "{message}");
+        assert!(message.contains("has no `order`") && message.contains(words), "{message}");
     }
     for (status, body) in [
         (200, r#"{"message": "Not logged in"}"#),

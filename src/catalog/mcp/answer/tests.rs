@@ -165,9 +165,17 @@ fn what_the_protocol_does_not_know_comes_as_it_is_with_a_warning() {
         (r#""saved as 41""#, r#""saved as 41""#, "neither `content`"),
         ("[41]", "[41]", "neither `content`"),
         ("null", "null", "neither `content`"),
-        (r#"{"content":"saved as 41"}"#, r#""saved as 41""#, "no list"),
-        (r#"{"content":{"type":"text","text":"41"}}"#, r#"{"type":"text","text":"41"}"#, "no list"),
-        (r#"{"content":["a",41]}"#, r#"["a",41]"#, "content block 1 is no object, content block 2"),
+        (r#"{"content":"saved as 41"}"#, r#""saved as 41""#, "not a list"),
+        (
+            r#"{"content":{"type":"text","text":"41"}}"#,
+            r#"{"type":"text","text":"41"}"#,
+            "not a list",
+        ),
+        (
+            r#"{"content":["a",41]}"#,
+            r#"["a",41]"#,
+            "content block 1 is not an object, content block 2",
+        ),
         (r#"{"content":[{"text":"a"}]}"#, r#"[{"text":"a"}]"#, "no `type`"),
         (
             r#"{"content":[{"type":"image","data":"QQ=="},{"type":"text","text":"41"}]}"#,

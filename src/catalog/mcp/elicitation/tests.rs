@@ -42,6 +42,6 @@ fn a_question_is_told_to_the_one_call_that_can_have_caused_it() {
     questions.refuse("it asked a person: \"b\"".to_owned());
     for call in [&first, &second] {
         let remark = call.remark().unwrap();
-        assert!(!remark.contains("\"b\"") && remark.contains("refused"), "{remark}");
+        assert!(!remark.contains("\"b\"") && remark.contains("Airlock refuses"), "{remark}");
     }
 }

@@ -235,7 +235,7 @@ fn one_odd_tool_does_not_take_the_others_with_it() {
         "}".repeat(200)
     );
     for (odd, remark) in [
-        ("5", "entry 1 is no object"),
+        ("5", "entry 1 is not an object"),
         ("{}", "entry 1 has no `name`"),
         (r#"{"name":5}"#, "entry 1 has the `name` 5"),
         (deep.as_str(), "`deep`"),

@@ -162,7 +162,7 @@ fn a_file_that_is_none_is_told() {
         (json!({"base64": "!!"}), "field `body.base64` is not base64"),
         (
             json!({"text": "a", "type": "a/b\r\nx: y"}),
-            r#"field `body.type` is "a/b\r\nx: y", which is no media type such as `image/png`"#,
+            r#"field `body.type` is "a/b\r\nx: y", which is not a media type such as `image/png`"#,
         ),
         (
             json!({"text": "a", "name": "a\nb"}),
