@@ -172,7 +172,7 @@ async fn follow(
 /// Says where a call that waits is decided.
 fn announce(approval: &PendingApproval) {
     let (id, tool) = (&approval.approval_id, screen::plain(&approval.tool));
-    let page = approval.url.as_deref().map(|url| format!(", or {url}")).unwrap_or_default();
+    let page = approval.url.as_deref().map(|url| format!(", or open {url}")).unwrap_or_default();
     note(format!(
         "`{tool}` waits for your approval: look at it with `airlock approvals show {id}`, then \
         decide with `airlock approvals approve` or `deny`{page}"

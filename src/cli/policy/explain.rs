@@ -89,7 +89,7 @@ fn show_explanation(explanation: &PolicyExplanation) -> Result<(), Failure> {
     print(screen::plain(&format!("class {} ({})", explanation.class, explanation.class_source)))?;
     show_steps(explanation)?;
     if !explanation.holds.is_empty() {
-        print(format!("\n{}", heading("limits, as used now")))?;
+        print(format!("\n{}", heading("limits at present")))?;
         explanation.holds.iter().try_for_each(|hold| print(limit(hold)))?;
     }
     for finding in &explanation.shadow {
