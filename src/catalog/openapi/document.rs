@@ -9,9 +9,6 @@ use crate::base::text::cut;
 /// References that are followed in a row.
 const REFERENCES_MAX: usize = 16;
 
-/// Flags of a schema that takes null besides.
-const NULLABLE: [&str; 4] = ["nullable", "x-nullable", "x-isnullable", "x-is-nullable"];
-
 /// Dialect of the schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -98,19 +95,4 @@ impl Document {
 /// The text at a key, unless it is blank.
 pub(super) fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// Returns true if a flag is set; some tools write it as a text.
-pub(super) fn flag(object: &Map<String, Value>, key: &str) -> bool {
-    match object.get(key) {
-        Some(Value::Bool(flag)) => *flag,
-        Some(Value::String(text)) => text.trim().eq_ignore_ascii_case("true"),
-        _ => false,
-    }
-}
-
-/// Returns true if a schema takes null besides: in the way of 3.0, which stays behind in documents
-/// that were raised to 3.1, or of tools that extend either.
-pub(super) fn is_nullable(schema: &Map<String, Value>) -> bool {
-    NULLABLE.iter().any(|key| flag(schema, key))
 }

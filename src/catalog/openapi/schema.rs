@@ -14,10 +14,14 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Dialect, Document, is_nullable};
+use super::document::{Dialect, Document};
 use crate::{
     base::text::cut,
-    catalog::schema::{checker::compile, lenient::OPTIONAL},
+    catalog::schema::{
+        checker::compile,
+        dialect::{is_nullable, nullable},
+        lenient::OPTIONAL,
+    },
 };
 
 /// Values of a referenced schema up to which it is inlined, everything that it references included.
@@ -391,41 +395,6 @@ impl<'s, 'd> Builder<'s, 'd> {
         self.kept.push((reference, name.clone(), references));
         name
     }
-}
-
-/// The schema, and `null` besides.
-fn nullable(schema: Value) -> Value {
-    let Value::Object(mut map) = schema else { return schema };
-    if map.is_empty() {
-        return Value::Object(map);
-    }
-    let null = || Value::from("null");
-    let plain = !["$ref", "allOf", "anyOf", "oneOf", "const", "not"]
-        .iter()
-        .any(|key| map.contains_key(*key));
-    if plain && (map.contains_key("type") || map.contains_key("enum")) {
-        match map.get_mut("type") {
-            Some(Value::Array(kinds)) if !kinds.contains(&null()) => kinds.push(null()),
-            Some(kind @ Value::String(_)) => *kind = json!([kind.take(), "null"]),
-            _ => {}
-        }
-        if let Some(Value::Array(options)) = map.get_mut("enum")
-            && !options.contains(&Value::Null)
-        {
-            options.push(Value::Null);
-        }
-        return Value::Object(map);
-    }
-    // What is said of the place and not of its value stays outside.
-    let of_place: Vec<(&str, Value)> = ["description", "default", OPTIONAL]
-        .into_iter()
-        .filter_map(|key| Some((key, map.shift_remove(key)?)))
-        .collect();
-    let mut out = json!({"anyOf": [Value::Object(map), {"type": "null"}]});
-    for (key, value) in of_place {
-        out[key] = value;
-    }
-    out
 }
 
 #[cfg(test)]

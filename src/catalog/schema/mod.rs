@@ -3,6 +3,7 @@
 
 pub(super) mod checker;
 pub(super) mod cost;
+pub(super) mod dialect;
 pub(super) mod example;
 pub(super) mod inferred;
 pub(super) mod jsdoc;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::omitted_fields::OmittedFields;
 use super::{
     path,
-    schema::{checker::Checker, inferred::InferredSchema, lenient},
+    schema::{checker::Checker, dialect, inferred::InferredSchema, lenient},
 };
 use crate::{
     base::{digest::sha256_of_json, json::unwrap_descriptions, suggest::fold, text::cut},
@@ -215,12 +215,17 @@ impl Tool {
     /// Takes an offered tool into the catalog, or says why not.
     pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
         let mut input = Value::Object(offered.input_schema);
-        let output = offered.output_schema.map(Value::Object);
+        let mut output = offered.output_schema.map(Value::Object);
         let schema_hash = sha256_of_json(&serde_json::json!({
             "name": offered.name, "description": offered.description, "input": input,
             "output": output,
         }));
-        let impossible = if offered.is_relaxed { Vec::new() } else { lenient::relax(&mut input) };
+        let impossible = if offered.is_relaxed {
+            Vec::new()
+        } else {
+            std::iter::once(&mut input).chain(&mut output).for_each(dialect::translate);
+            lenient::relax(&mut input)
+        };
         let arguments = ArgumentWords::of(&input);
         let taken = |schema: &Value| {
             Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()))

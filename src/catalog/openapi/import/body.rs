@@ -9,7 +9,7 @@ use crate::{
     base::text::cut,
     catalog::{
         openapi::{
-            document::{Document, flag, is_nullable, text},
+            document::{Document, text},
             media::{Media, essence, is_concrete},
             plan::{self, BODY, Form, Shapes},
             schema::{Builder, Detail, TooLarge},
@@ -17,7 +17,10 @@ use crate::{
             style::{Spelling, Style},
             words::plain,
         },
-        schema::lenient::{ABSENT, OPTIONAL},
+        schema::{
+            dialect::{flag, is_nullable},
+            lenient::{ABSENT, OPTIONAL},
+        },
     },
 };
 

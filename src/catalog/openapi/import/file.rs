@@ -3,11 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::openapi::{
-    document::{Document, is_nullable},
-    media::Media,
-    plan::FileField,
-    schema::{Builder, TooLarge},
+use crate::catalog::{
+    openapi::{
+        document::Document,
+        media::Media,
+        plan::FileField,
+        schema::{Builder, TooLarge},
+    },
+    schema::dialect::is_nullable,
 };
 
 /// The name of the schema of a file.

@@ -14,7 +14,7 @@ use crate::{
     catalog::{
         openapi::{
             answer,
-            document::{flag, text},
+            document::text,
             media::Media,
             names::Name,
             plan::{BODY, CONTENT_TYPE, Place, Plan, RESPONSE, Stream},
@@ -23,7 +23,10 @@ use crate::{
             servers::Target,
             words::plain,
         },
-        schema::lenient::{self, OPTIONAL},
+        schema::{
+            dialect::flag,
+            lenient::{self, OPTIONAL},
+        },
         tool::{OfferedTool, SCHEMA_BYTES_MAX},
     },
     model::{Annotations, Operation},

@@ -8,12 +8,15 @@ use serde_json::{Map, Value, json};
 use super::found::Found;
 use crate::{
     base::text::cut,
-    catalog::openapi::{
-        document::{Document, flag, text},
-        media::Media,
-        plan::{BODY, CONTENT_TYPE, Parameter, Place, RESPONSE},
-        security::{Asked, Asking},
-        style::{Spelling, Style},
+    catalog::{
+        openapi::{
+            document::{Document, text},
+            media::Media,
+            plan::{BODY, CONTENT_TYPE, Parameter, Place, RESPONSE},
+            security::{Asked, Asking},
+            style::{Spelling, Style},
+        },
+        schema::dialect::flag,
     },
 };
 

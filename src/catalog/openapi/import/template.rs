@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::parameters::{PARAMETER_BYTES_MAX, PARAMETERS_MAX, Written, spelling, undescribed};
 use crate::{
     base::text::cut,
-    catalog::openapi::{
-        document::flag,
-        plan::{Part, Place, Template},
-        security::{Asked, Asking},
+    catalog::{
+        openapi::{
+            plan::{Part, Place, Template},
+            security::{Asked, Asking},
+        },
+        schema::dialect::flag,
     },
 };
 

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Builder, DEPTH_MAX, Direction, EXAMPLE_BYTES_MAX, OPTIONS_MAX, TooLarge, nullable};
+use super::{Builder, DEPTH_MAX, Direction, EXAMPLE_BYTES_MAX, OPTIONS_MAX, TooLarge};
 use crate::{
     base::text::cut,
     catalog::{
-        openapi::{
-            document::{flag, is_nullable},
-            words::plain,
+        openapi::words::plain,
+        schema::{
+            dialect::{flag, is_nullable, nullable, of_literal},
+            lenient::{ABSENT, OPTIONAL},
         },
-        schema::lenient::{ABSENT, OPTIONAL},
     },
 };
 
@@ -419,21 +419,6 @@ impl<'d> Builder<'_, 'd> {
         }
         Ok(())
     }
-}
-
-/// The regular expression that a pattern means: some write it as JavaScript does, between slashes.
-/// None where the flags behind them change what it matches, or it may be either.
-fn of_literal(pattern: &str) -> Option<&str> {
-    let Some((inner, flags)) = pattern.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'))
-    else {
-        return Some(pattern);
-    };
-    if inner.is_empty() || !flags.chars().all(|flag| "dgimsuvy".contains(flag)) {
-        return Some(pattern);
-    }
-    let is_anchored = inner.starts_with('^') || inner.ends_with('$');
-    let is_plain = flags.chars().all(|flag| "dguvy".contains(flag));
-    (is_plain && (is_anchored || !flags.is_empty())).then_some(inner)
 }
 
 /// The value of this type that was meant by one of another type; none where it is of the type, or
