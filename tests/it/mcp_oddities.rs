@@ -2,7 +2,9 @@
 //! real binary: what they answer reaches the program, what cannot be read fails at once, and one
 //! bad entry does not take the others with it.
 
+mod framing;
 mod over_http;
+mod sessions;
 
 use std::time::{Duration, Instant};
 
@@ -63,9 +65,11 @@ pub(crate) async fn note(server: &TestServer, upstream: &str) -> String {
     status["message"].as_str().unwrap_or_default().to_owned()
 }
 
+type OddAnswer = (&'static str, &'static str, Value, &'static str);
+
 /// The name of an upstream, the result that its tool answers with, what the program gets, and a
 /// part of the warning.
-fn odd_answers() -> [(&'static str, &'static str, Value, &'static str); 9] {
+fn odd_answers() -> [OddAnswer; 9] {
     [
         (
             "nulls",
@@ -114,9 +118,45 @@ fn odd_answers() -> [(&'static str, &'static str, Value, &'static str); 9] {
     ]
 }
 
+/// The same for structured content that is empty, beside content that is or is not.
+fn empty_answers() -> [OddAnswer; 5] {
+    [
+        (
+            "empty",
+            r#"{"content":[{"type":"text","text":"3 rows"}],"structuredContent":{}}"#,
+            json!("3 rows"),
+            "its `structuredContent` is empty and its content is not",
+        ),
+        (
+            "emptylist",
+            r#"{"content":[{"type":"text","text":"{\"rows\":3}"}],"structuredContent":[]}"#,
+            json!({"rows": 3}),
+            "its `structuredContent` is empty",
+        ),
+        (
+            "emptylink",
+            r#"{"content":[{"type":"resource_link","uri":"a:b","name":"b"}],"structuredContent":[]}"#,
+            json!([{"type": "resource_link", "uri": "a:b", "name": "b"}]),
+            "its `structuredContent` is empty",
+        ),
+        (
+            "emptyobject",
+            r#"{"content":[{"type":"resource_link","uri":"a:b","name":"b"}],"structuredContent":{}}"#,
+            json!({"$content": [{"type": "resource_link", "uri": "a:b", "name": "b"}]}),
+            "",
+        ),
+        (
+            "both",
+            r#"{"content":[{"type":"text","text":"{}"}],"structuredContent":{}}"#,
+            json!({}),
+            "",
+        ),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_tool_answers_reaches_the_program_and_what_is_odd_is_told() {
-    let answers = odd_answers();
+    let answers: Vec<OddAnswer> = odd_answers().into_iter().chain(empty_answers()).collect();
     let tables: Vec<String> = answers
         .iter()
         .map(|(name, result, ..)| {
@@ -145,9 +185,10 @@ async fn whatever_a_tool_answers_reaches_the_program_and_what_is_odd_is_told() {
     server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_cannot_be_read_and_an_odd_error_fail_the_call_at_once() {
-    let answers = [
+/// The name of an upstream, what its tool answers, the code of the error, and a part of its
+/// message.
+fn refusals() -> [(&'static str, &'static str, &'static str, &'static str); 9] {
+    [
         (
             "cut",
             r#"{"jsonrpc":"2.0","id":@ID@,"result":{"content":[{"type":"text"#,
@@ -179,14 +220,39 @@ async fn an_answer_that_cannot_be_read_and_an_odd_error_fail_the_call_at_once() 
             "(-32000): it does not say why",
         ),
         (
+            "details",
+            r#"{"jsonrpc":"2.0","id":@ID@,"error":{"code":-32000,"message":"no","data":{"row":7}}}"#,
+            "upstream_rejected",
+            r#"(-32000): no; its details: {"row":7}"#,
+        ),
+        (
+            "onlydata",
+            r#"{"jsonrpc":"2.0","id":@ID@,"error":{"code":-32000,"data":"no row 7"}}"#,
+            "upstream_rejected",
+            "it does not say why; its details: no row 7",
+        ),
+        (
+            "secretdata",
+            r#"{"jsonrpc":"2.0","id":@ID@,"error":{"code":1,"message":"no","data":["tok-1234567890"]}}"#,
+            "upstream_rejected",
+            r#"(1): no; its details: ["[redacted]"]"#,
+        ),
+        (
             "failed",
             r#"{"jsonrpc":"2.0","id":@ID@,"result":{"content":"it broke","isError":true}}"#,
             "tool_failed",
             "it broke",
         ),
-    ];
-    let tables: Vec<String> =
-        answers.iter().map(|(name, raw, ..)| child(name, &[("RAW", raw)])).collect();
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_cannot_be_read_and_an_odd_error_fail_the_call_at_once() {
+    let answers = refusals();
+    let tables: Vec<String> = answers
+        .iter()
+        .map(|(name, raw, ..)| child(name, &[("RAW", raw), ("API_TOKEN", "tok-1234567890")]))
+        .collect();
     let server = TestServer::with(&tables.concat()).await;
     for (name, _, code, words) in answers {
         let code_of = format!(
@@ -201,6 +267,85 @@ async fn an_answer_that_cannot_be_read_and_an_odd_error_fail_the_call_at_once() 
         assert!(message.contains(words), "{name}: {message}");
     }
     assert!(note(&server, "cut").await.contains("1 message that could not be read"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_that_says_nothing_beside_a_result_is_none() {
+    let fine = r#"{"content":[{"type":"text","text":"fine"}]}"#;
+    let errors = [
+        ("object", "{}"),
+        ("no", "false"),
+        ("text", "\"\""),
+        ("zero", r#"{"code":0,"message":""}"#),
+        ("nothing", "null"),
+        ("failed", r#"{"code":5,"message":"no such row"}"#),
+    ];
+    let raw =
+        |error: &str| format!(r#"{{"jsonrpc":"2.0","id":@ID@,"result":{fine},"error":{error}}}"#);
+    let tables: Vec<String> =
+        errors.iter().map(|(name, error)| child(name, &[("RAW", &raw(error))])).collect();
+    let server = TestServer::with(&tables.concat()).await;
+    for (name, _) in errors {
+        let answer = called(&server, &format!("{name}.t")).await;
+        let warnings = answer["warnings"].to_string();
+        match name {
+            "failed" => assert!(answer["error"].to_string().contains("no such row"), "{answer}"),
+            "nothing" => assert_eq!(answer["result"], "fine", "{answer}"),
+            _ => {
+                assert_eq!(answer["result"], "fine", "{name}: {answer}");
+                assert!(warnings.contains("empty `error` beside its `result`"), "{warnings}");
+            }
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_declares_nothing_is_asked_for_its_tools() {
+    let raw = r#"{"jsonrpc":"2.0","id":@ID@,"result":{"content":[{"type":"text","text":"fine"}]}}"#;
+    let hello = |capabilities: &str| {
+        format!(
+            r#"{{"protocolVersion":"2025-06-18","capabilities":{capabilities},"serverInfo":{{"name":"odd","version":"1"}}}}"#
+        )
+    };
+    let declared = [("none", "{}"), ("nul", "null"), ("list", "[]"), ("no", r#"{"tools":false}"#)];
+    let mut tables = String::new();
+    for (name, capabilities) in declared {
+        tables += &child(name, &[("HELLO", &hello(capabilities)), ("RAW", raw)]);
+    }
+    // One that has none, and says so when it is asked.
+    let bare = child("bare", &[("HELLO", &hello("{}"))]).replace("tools/list", "tools/other");
+    let server = TestServer::with(&format!("{tables}{bare}")).await;
+    for (name, _) in declared {
+        assert_eq!(called(&server, &format!("{name}.t")).await["result"], "fine", "{name}");
+    }
+    eventually("it is known to have none", async || {
+        note(&server, "bare").await.contains("it declares no tools").then_some(())
+    })
+    .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemas_with_idioms_of_others_admit_what_they_mean() {
+    let tools = json!([{"name": "t", "inputSchema": {"type": "object", "properties": {
+        "note": {"type": "string", "nullable": true},
+        "code": {"type": "string", "pattern": "/^[a-z]+$/i"},
+        "number": {"type": "string", "pattern": "/^[0-9]+$/"},
+        "above": {"type": "number", "minimum": 0, "exclusiveMinimum": true},
+    }}}])
+    .to_string();
+    let raw = r#"{"jsonrpc":"2.0","id":@ID@,"result":{"content":[{"type":"text","text":"fine"}]}}"#;
+    let server = TestServer::with(&child("odd", &[("TOOLS", &tools), ("RAW", raw)])).await;
+    for fine in ["{ note: null }", "{ code: 'ABC' }", "{ number: '12' }", "{ above: 1 }"] {
+        let answer = server.run(&format!("return await tools.odd.t({fine})")).await;
+        assert_eq!(answer["result"], "fine", "{fine}: {answer}");
+    }
+    for wrong in ["{ note: 5 }", "{ number: 'x' }", "{ above: 0 }"] {
+        let answer = server.run(&format!("return await tools.odd.t({wrong})")).await;
+        assert_eq!(answer["error"]["name"], "ToolArgumentError", "{wrong}: {answer}");
+    }
     server.stop().await;
 }
 

@@ -26,6 +26,12 @@ pub fn present_members<'t, const N: usize>(
     members(json, names).map(|found| found.map(|member| member.filter(|raw| raw.get() != "null")))
 }
 
+/// Returns true for an object or a list that has nothing in it.
+pub fn is_empty(json: &RawValue) -> bool {
+    let inside = json.get().strip_prefix(['{', '[']);
+    inside.and_then(|text| text.strip_suffix(['}', ']'])).is_some_and(|text| text.trim().is_empty())
+}
+
 /// A text, a number or a boolean as text, with the digits that it is written with; else none.
 pub fn scalar(json: &RawValue) -> Option<String> {
     match json.get().as_bytes().first()? {
@@ -117,6 +123,13 @@ mod tests {
         for json in ["null", "{}", "[]", r#""\ud83d""#] {
             assert_eq!(scalar(json), None, "{json}");
         }
+    }
+
+    #[test]
+    fn only_objects_and_lists_without_anything_in_them_are_empty() {
+        let is_empty = |json: &str| is_empty(&RawValue::from_string(json.to_owned()).unwrap());
+        assert!(["{}", "[]", "{ }", "[\n]"].into_iter().all(is_empty));
+        assert!(!["null", "\"\"", "0", "[{}]", "{\"a\":{}}"].into_iter().any(is_empty));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{elicitation, lookup::Lookup, message::SAID_BYTES_MAX, results::CallR
 use crate::{
     base::{
         json::{
-            members::{members, present_members},
+            members::{is_empty, members, present_members},
             repair,
             splice::Splice,
         },
@@ -44,11 +44,12 @@ struct ToolResult<'t> {
 }
 
 /// Structured content first, with the blocks beside it that are no text as its member `$content`;
-/// else a single text, where one that is an object or a list in JSON is read as one; else the
-/// content blocks as they are. Null counts as missing. What the protocol does not know comes as it
-/// is, with a warning. Images, sounds and blobs are taken out.
+/// where there is none, or it is empty and a text is not, a single text, where one that is an
+/// object or a list in JSON is read as one; else the content blocks as they are. Null counts as
+/// missing. What the protocol does not know comes as it is, with a warning. Images, sounds and
+/// blobs are taken out.
 pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, UpstreamError> {
-    let CallResult { json, repairs, permit } = result;
+    let CallResult { json, has_error, repairs, permit } = result;
     let result = ToolResult::of(&json);
     match result.kind.as_deref() {
         Some("input_required") => return Err(input_required(tool, &result)),
@@ -63,30 +64,12 @@ pub(super) fn unwrap(tool: &Tool, result: CallResult) -> Result<ToolResponse, Up
         let said = failure_text(tool, &result);
         return Err(UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, said));
     }
-    let Value { json, oddities, media, left_out } = match Lookup::of(tool) {
+    let value = match Lookup::of(tool) {
         Some(lookup) => lookup_value(lookup, result.whole),
         None => value(&result),
     };
-    let mut warnings = Vec::new();
-    if let Some(left_out) = left_out {
-        warnings.push(format!("the response of `{}` is not complete: {left_out}", tool.path));
-    }
-    if !oddities.is_empty() {
-        warnings.push(format!(
-            "the response of `{}` does not follow the protocol and is given as the server sent it: \
-            {}",
-            tool.path,
-            oddities.join(", ")
-        ));
-    }
-    if let Some(repairs) = repairs {
-        warnings.push(format!(
-            "the response of `{}` was not valid JSON and was repaired: {repairs}",
-            tool.path
-        ));
-    }
-    let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-    let response = ToolResponse { json, media, permit, warning };
+    let warning = value.warning(tool, has_error, repairs);
+    let response = ToolResponse { json: value.json, media: value.media, permit, warning };
     match response.bytes() > ANSWER_BYTES_MAX {
         true => Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)),
         false => Ok(response),
@@ -129,6 +112,36 @@ impl Value {
         Self { oddities: vec![why.into()], ..Self::fine(json) }
     }
 
+    /// What must be told of it: what is not in it, what is odd, and what was repaired.
+    fn warning(&self, tool: &Tool, has_error: bool, repairs: Option<String>) -> Option<String> {
+        let mut warnings = Vec::new();
+        if let Some(left_out) = &self.left_out {
+            warnings
+                .push(format!("the response of `{}` is not complete: {left_out}", tool.path));
+        }
+        if has_error {
+            warnings.push(format!(
+                "the response of `{}` has an empty `error` beside its `result`, which is taken",
+                tool.path
+            ));
+        }
+        if !self.oddities.is_empty() {
+            warnings.push(format!(
+                "the response of `{}` does not follow the protocol and is given as the server sent \
+                it: {}",
+                tool.path,
+                self.oddities.join(", ")
+            ));
+        }
+        if let Some(repairs) = repairs {
+            warnings.push(format!(
+                "the response of `{}` was not valid JSON and was repaired: {repairs}",
+                tool.path
+            ));
+        }
+        (!warnings.is_empty()).then(|| warnings.join("; "))
+    }
+
     /// A list of content blocks.
     fn of_blocks(list: &RawValue, place: &str, oddities: Vec<String>) -> Self {
         let media::Extracted { json, media, left_out } = media::extracted(list, place);
@@ -137,9 +150,25 @@ impl Value {
 }
 
 fn value(result: &ToolResult<'_>) -> Value {
-    if let Some(structured) = result.structured {
+    let Some(structured) = result.structured else { return content_value(result) };
+    if !is_empty(structured) || !result.content.is_some_and(|all| says_more(all, structured)) {
         return structured_value(structured, result.content);
     }
+    let mut value = content_value(result);
+    value.oddities.push("its `structuredContent` is empty and its content is not".to_owned());
+    value
+}
+
+/// Returns true if content has something that an empty structured content lacks and cannot take.
+fn says_more(content: &RawValue, structured: &RawValue) -> bool {
+    let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(content.get()) else { return false };
+    let is_list = structured.get().starts_with('[');
+    all.into_iter()
+        .any(|block| blocks::is_telling_text(block) || is_list && blocks::is_more_than_text(block))
+}
+
+/// The value of a result without structured content.
+fn content_value(result: &ToolResult<'_>) -> Value {
     let Some(content) = result.content else {
         let why = "it has neither `content` nor `structuredContent`";
         return Value::odd(result.whole, why);

@@ -3,12 +3,14 @@
 use std::error::Error;
 
 use rmcp::{
-    model::ErrorCode,
+    model::{ErrorCode, ErrorData},
     service::{ClientInitializeError, ServiceError},
     transport::{
         DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError,
     },
 };
+
+use serde_json::Value;
 
 use super::{
     backpressure, http_client,
@@ -80,6 +82,9 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
             {status}"
         ))
         .hint("check that `url` of the upstream is the MCP endpoint itself"),
+        Some(HttpFailure::NoSession) => {
+            ConnectError::new(format!("{who} does not know the session that it has just begun"))
+        }
         Some(HttpFailure::NotUnderstood(cause)) => {
             ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
@@ -125,10 +130,9 @@ fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
                 cut(&refusal.message, SAID_BYTES_MAX)
             ))
         }
-        ClientInitializeError::JsonRpcError(refusal) => ConnectError::new(format!(
-            "{who} refused the handshake: {}",
-            cut(&refusal.message, SAID_BYTES_MAX)
-        )),
+        ClientInitializeError::JsonRpcError(refusal) => {
+            ConnectError::new(format!("{who} refused the handshake: {}", said(refusal)))
+        }
         ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
             let offered = server_supported
                 .iter()
@@ -149,6 +153,8 @@ fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
 enum HttpFailure {
     /// Answered with this status.
     Status(u16),
+    /// Denied the session that was begun anew, too.
+    NoSession,
     /// Answered with something else than the protocol allows.
     NotUnderstood(String),
     /// The address is one that is not to be reached: nothing was sent.
@@ -168,7 +174,7 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::HttpStatus(status) => HttpFailure::Status(status.status),
         Http::AuthRequired(_) => HttpFailure::Status(401),
         Http::InsufficientScope(_) => HttpFailure::Status(403),
-        Http::SessionExpired => HttpFailure::Status(404),
+        Http::SessionExpired => HttpFailure::NoSession,
         Http::UnexpectedServerResponse(text) => {
             HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned())
         }
@@ -208,7 +214,7 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
 /// credential is the server's fault. As with other services, a gateway's error counts as no
 /// response.
 pub(super) fn call_outcome(error: &ServiceError) -> Option<CallOutcome> {
-    use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
+    use HttpFailure::{Broken, Credential, NoSession, NotSent, NotUnderstood, Refused, Status};
     match error {
         ServiceError::TransportClosed => Some(CallOutcome::Failure),
         ServiceError::TransportSend(error)
@@ -219,7 +225,7 @@ pub(super) fn call_outcome(error: &ServiceError) -> Option<CallOutcome> {
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
             Some(Status(status)) => Some(client::outcome_of_status(status)),
-            Some(NotUnderstood(_)) => Some(CallOutcome::Success),
+            Some(NotUnderstood(_) | NoSession) => Some(CallOutcome::Success),
             Some(NotSent(_) | Broken(_)) | None => Some(CallOutcome::Failure),
         },
         _ => Some(CallOutcome::Success),
@@ -260,14 +266,8 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
                 message::UNNUMBERED => String::new(),
                 code => format!(" ({code})"),
             };
-            UpstreamError::new(
-                Code::Refused,
-                tool,
-                format!(
-                    "`{upstream}` refused the call{code}: {}",
-                    cut(&refusal.message, SAID_BYTES_MAX)
-                ),
-            )
+            let message = format!("`{upstream}` refused the call{code}: {}", said(refusal));
+            UpstreamError::new(Code::Refused, tool, message)
         }
         ServiceError::TransportClosed => lost(tool),
         ServiceError::TransportSend(error) => of_send(tool, error),
@@ -281,6 +281,22 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
             format!("`{upstream}` answered with something that is not the result of a tool"),
         ),
     }
+}
+
+/// What an error says: its message, and its details where they say more.
+pub(super) fn said(error: &ErrorData) -> String {
+    let message = cut(&error.message, SAID_BYTES_MAX);
+    let details = match &error.data {
+        None | Some(Value::Null) => return message.to_owned(),
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Object(members)) if members.is_empty() => return message.to_owned(),
+        Some(Value::Array(items)) if items.is_empty() => return message.to_owned(),
+        Some(details) => details.to_string(),
+    };
+    if details.is_empty() || message.contains(&details) {
+        return message.to_owned();
+    }
+    format!("{message}; its details: {}", cut(&details, SAID_BYTES_MAX))
 }
 
 fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
@@ -302,6 +318,11 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
                 .status(Some(status))
                 .retryable(retryable)
         }
+        Some(HttpFailure::NoSession) => UpstreamError::new(
+            Code::Refused,
+            tool,
+            format!("`{upstream}` refused the call: it knows no session, not even a new one"),
+        ),
         Some(HttpFailure::NotUnderstood(cause)) => UpstreamError::new(
             Code::BadAnswer,
             tool,
@@ -352,7 +373,22 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shown_url;
+    use rmcp::model::{ErrorCode, ErrorData};
+    use serde_json::json;
+
+    use super::{said, shown_url};
+
+    #[test]
+    fn the_details_of_an_error_are_told_where_they_say_more() {
+        let told = |data| said(&ErrorData::new(ErrorCode(-32_000), "no such row", Some(data)));
+        let row = told(json!({"row": 7}));
+        assert_eq!(row, r#"no such row; its details: {"row":7}"#);
+        assert_eq!(told(json!("id 7")), "no such row; its details: id 7");
+        assert_eq!(told(json!(41)), "no such row; its details: 41");
+        for none in [json!(null), json!({}), json!([]), json!(" "), json!("such row")] {
+            assert_eq!(told(none), "no such row");
+        }
+    }
 
     #[test]
     fn an_address_is_shown_without_user_password_and_query() {

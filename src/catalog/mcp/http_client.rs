@@ -1,9 +1,11 @@
 //! The HTTP transport of a remote MCP server: checked addresses, the upstream's credential on each
-//! request, and one retry with a fresh credential after a 401, or a success that says the same.
+//! request, one retry with a fresh credential after a 401, or a success that says the same, and a
+//! question about the session after an answer that puts it in doubt.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
@@ -24,16 +26,20 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
+    intake::Events,
     message::BYTES_MAX,
     reconnect::{RESUME_PAUSE, ReconnectBackoff},
-    refused_credential,
-    reply::{Events, Failure, ReplyReader, SESSION},
+    refused_credential::{first_error, is_refusal},
+    reply::{Failure, Reply, ReplyReader, SESSION},
+    session,
 };
 use crate::catalog::{
     credential::{CredentialProvider, RequestCredential},
     net::{encoding, guard::refusal},
 };
 
+/// Longest wait for the answer to the question whether a session is there, and again for its body.
+const QUESTION_MAX: Duration = Duration::from_secs(5);
 /// Redirects of one request that are followed; same origin and same method only.
 const HOPS_MAX: usize = 5;
 
@@ -44,6 +50,13 @@ const LAST_EVENT: &str = "last-event-id";
 const RESERVED: [&str; 3] = ["accept", SESSION, LAST_EVENT];
 
 type Headers = HashMap<HeaderName, HeaderValue>;
+
+/// A message to be posted.
+struct Post<'a> {
+    message: &'a ClientJsonRpcMessage,
+    body: Bytes,
+    session: Option<&'a str>,
+}
 
 /// Sends the protocol's requests.
 #[derive(Clone)]
@@ -105,6 +118,40 @@ impl HttpTransport {
         Ok((Arc::from(url.as_str()), map))
     }
 
+    /// Posts a message. Returns the answer, and whether it says within a success that the
+    /// credential was refused. Where the answer leaves the session in doubt, it is asked for: only
+    /// a server that denies it then has not begun with the message.
+    async fn posted(
+        &self,
+        uri: &str,
+        headers: Headers,
+        post: &Post<'_>,
+    ) -> Result<(StreamableHttpPostResponse, bool), Failure> {
+        let question = self.request(Method::POST, uri, headers.clone(), post.session)?;
+        let request = self.request(Method::POST, uri, headers, post.session)?;
+        let request = request.header(CONTENT_TYPE, JSON).body(post.body.clone());
+        let response = readable(request.send().await?)?;
+        let in_session = post.session.is_some();
+        let Reply { answer, mut is_doubtful } =
+            self.replies.of_post(response, post.message, in_session).await;
+        let has_credential = self.credentials.is_some();
+        let (answer, error) = match answer {
+            Ok(answer) if has_credential || in_session => {
+                let (answer, error) = first_error(answer).await;
+                (Ok(answer), error)
+            }
+            other => (other, None),
+        };
+        if let Some(error) = error.as_ref().filter(|_| in_session) {
+            is_doubtful |= session::says_lost(&error.message);
+        }
+        if is_doubtful && is_session_denied(question).await {
+            return Err(StreamableHttpError::SessionExpired);
+        }
+        let is_refused = error.is_some_and(|error| is_refusal(&error, post.message));
+        Ok((answer?, has_credential && is_refused))
+    }
+
     /// Sends, and once more with a fresh proof when the first was refused: such a request had no
     /// effect.
     async fn send<T, F>(
@@ -144,6 +191,18 @@ fn unusable(why: String) -> Failure {
 fn readable(response: reqwest::Response) -> Result<reqwest::Response, Failure> {
     encoding::decoded(response)
         .map_err(|why| StreamableHttpError::UnexpectedServerResponse(why.into()))
+}
+
+/// Asks for nothing in the session of this request, and returns true if the answer is that there is
+/// no such session.
+async fn is_session_denied(question: RequestBuilder) -> bool {
+    let Ok(body) = session::question() else { return false };
+    let sent = question.header(CONTENT_TYPE, JSON).body(body).send();
+    let answered = tokio::time::timeout(QUESTION_MAX, sent).await;
+    match answered.map(|sent| sent.map_err(Failure::from).and_then(readable)) {
+        Ok(Ok(response)) => ReplyReader::denies_session(response, QUESTION_MAX).await,
+        Ok(Err(_)) | Err(_) => false,
+    }
 }
 
 fn is_unauthorized(failure: &Failure) -> bool {
@@ -199,30 +258,19 @@ impl StreamableHttpClient for HttpTransport {
         _event_bytes_max: usize,
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let body = Bytes::from(serde_json::to_vec(&message)?);
-        let (message, session) = (&message, session.as_deref());
-        let has_credential = self.credentials.is_some();
+        let post = &Post { message: &message, body, session: session.as_deref() };
         // The latest answer that says within a success that the credential was refused.
         let refused = &Mutex::new(None);
-        let sent = self.send(uri, headers, |uri, headers| {
-            let request = self.request(Method::POST, &uri, headers, session);
-            let body = body.clone();
-            async move {
-                let response =
-                    readable(request?.header(CONTENT_TYPE, JSON).body(body).send().await?)?;
-                let answer = self.replies.of_post(response, message, session.is_some()).await?;
-                if !has_credential {
-                    return Ok(answer);
-                }
-                let (answer, is_refused) = refused_credential::looked_at(answer, message).await;
-                *refused.lock() = None;
-                if is_refused {
-                    *refused.lock() = Some(answer);
-                    return Err(StreamableHttpError::AuthRequired(AuthRequiredError::new(
-                        String::new(),
-                    )));
-                }
-                Ok(answer)
+        let sent = self.send(uri, headers, |uri, headers| async move {
+            let (answer, is_refused) = self.posted(&uri, headers, post).await?;
+            *refused.lock() = None;
+            if is_refused {
+                *refused.lock() = Some(answer);
+                return Err(StreamableHttpError::AuthRequired(AuthRequiredError::new(
+                    String::new(),
+                )));
             }
+            Ok(answer)
         });
         match (sent.await, refused.lock().take()) {
             // Nothing better than what it said.
@@ -271,7 +319,7 @@ impl StreamableHttpClient for HttpTransport {
             Some(_) => tokio::time::sleep(RESUME_PAUSE).await,
         }
         let (session, last_event) = (session.as_deref(), last_event.as_deref());
-        self.send(uri, headers, |uri, headers| {
+        let events = self.send(uri, headers, |uri, headers| {
             let request = self.request(Method::GET, &uri, headers, session);
             async move {
                 let request = last_event
@@ -279,7 +327,14 @@ impl StreamableHttpClient for HttpTransport {
                     .fold(request?, |request, last| request.header(LAST_EVENT, last));
                 self.replies.of_get(readable(request.send().await?)?)
             }
-        })
-        .await
+        });
+        let elsewhere = &self.replies.elsewhere;
+        match events.await {
+            Ok(events) => Ok(elsewhere.watched(events)),
+            Err(error) => match elsewhere.refused() {
+                none if none.is_empty() => Err(error),
+                failed => Ok(stream::iter(failed).boxed()),
+            },
+        }
     }
 }

@@ -5,17 +5,19 @@
 //! What is nearly a message is repaired. What cannot be read fails the request that it answers, if
 //! that can be found in it. Everything else is dropped and counted.
 
+mod awaited;
 mod broken;
 mod envelope;
 mod handshake;
 mod tool_list;
+mod unframed;
 
 use std::borrow::Cow;
 
-use rmcp::model::{RequestId, ServerJsonRpcMessage};
-use serde_json::{json, value::RawValue};
+use rmcp::model::ServerJsonRpcMessage;
+use serde_json::value::RawValue;
 
-use self::envelope::{Envelope, Kind};
+use self::envelope::{CLIENT_REQUESTS, Envelope, Kind};
 use super::{
     message::{SAID_BYTES_MAX, UNREADABLE},
     remarks::{Oddity, Remarks},
@@ -32,26 +34,13 @@ use crate::{
     catalog::upstream::response::MemoryPermit,
 };
 
-pub(super) use self::{envelope::ProtocolError, tool_list::REMARKS as TOOL_LIST_REMARKS};
+pub(super) use self::{
+    awaited::Awaited,
+    envelope::{ProtocolError, error},
+    tool_list::REMARKS as TOOL_LIST_REMARKS,
+    unframed::WORDS_BYTES_MAX,
+};
 
-/// Requests that only a client sends.
-const CLIENT_REQUESTS: [&str; 15] = [
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "notifications/initialized",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
-    "tools/call",
-    "tools/list",
-];
 /// Method in place of that of a request that cannot be read: the library refuses it, and its sender
 /// does not wait.
 const UNKNOWN_METHOD: &str = "airlock/unreadable";
@@ -66,7 +55,7 @@ pub(super) struct Incoming {
 /// How something was read.
 struct Read<'a> {
     /// The request whose answer alone can come here, where there is such a request.
-    posted: Option<&'a RequestId>,
+    awaited: Option<&'a mut Awaited>,
     permit: Option<MemoryPermit>,
     /// Repairs of the text that is being read, if any.
     changes: Option<Changes>,
@@ -79,37 +68,56 @@ impl Incoming {
     }
 
     /// The messages in a text, which is one or a list of them, as the library understands them; the
-    /// results of calls are kept aside. `posted` is the request that waits for an answer here, and
-    /// `permit` the place of a large text.
+    /// results of calls are kept aside. Several one after another, or one with other text around
+    /// it, are read too. `awaited` is the request that waits for an answer here, and `permit` the
+    /// place of a large text.
     pub(super) fn read(
         &self,
         text: &[u8],
-        posted: Option<&RequestId>,
+        awaited: Option<&mut Awaited>,
         permit: Option<MemoryPermit>,
     ) -> Vec<String> {
         if text.trim_ascii().is_empty() {
             return Vec::new();
         }
-        let (text, changes) = match repair::repaired(text) {
-            Ok(None) => (String::from_utf8_lossy(text), None),
-            Ok(Some(repaired)) => (Cow::Owned(repaired.text), Some(repaired.changes)),
-            Err(error) => {
-                return self.broken(&String::from_utf8_lossy(text), posted, &error.to_string());
+        let written = String::from_utf8_lossy(text);
+        let mut read = Read { awaited, permit, changes: None };
+        let text = match repair::repaired(text) {
+            Ok(None) => Cow::Borrowed(&*written),
+            Ok(Some(repaired)) => {
+                read.changes = Some(repaired.changes);
+                Cow::Owned(repaired.text)
             }
+            Err(error) => return self.broken(&written, &mut read, &error.to_string()),
         };
-        let mut read = Read { posted, permit, changes };
-        if text.trim_start().starts_with('[') {
-            return match serde_json::from_str::<Vec<&RawValue>>(&text) {
-                Ok(all) => {
-                    all.into_iter().filter_map(|one| self.one(one.get(), &mut read)).collect()
-                }
-                Err(_) => self.no_message(Oddity::NoMessage),
-            };
+        let why = match list_or_one(&text) {
+            Ok(all) => {
+                return all.into_iter().filter_map(|one| self.one(one.get(), &mut read)).collect();
+            }
+            Err(why) => why,
+        };
+        // A quote in the words before a message makes its repair go astray.
+        let (mut found, mut rest) = unframed::messages(&written);
+        if found.is_empty() && read.changes.is_some() {
+            (found, rest) = unframed::messages(&text);
+        } else {
+            read.changes = None;
         }
-        match serde_json::from_str::<&RawValue>(&text) {
-            Ok(one) => self.one(one.get(), &mut read).into_iter().collect(),
-            Err(error) => self.broken(&text, posted, &error.to_string()),
+        if found.is_empty() {
+            return self.broken(&text, &mut read, &why.to_string());
         }
+        self.remarks.add(Oddity::Unframed);
+        let one = |one: &RawValue| self.one(one.get(), &mut read);
+        let mut messages: Vec<String> = found.into_iter().filter_map(one).collect();
+        if broken::answer(rest).is_some() {
+            messages.extend(self.broken(rest, &mut read, &why.to_string()));
+        }
+        messages
+    }
+
+    /// Returns true if a text is a message by itself.
+    pub(super) fn is_message(text: &[u8]) -> bool {
+        std::str::from_utf8(text).is_ok_and(unframed::is_message)
     }
 
     fn no_message<T: Default>(&self, oddity: Oddity) -> T {
@@ -128,7 +136,7 @@ impl Incoming {
             Kind::Result(result) => self.result(&envelope, result, read),
             Kind::Error(error) => {
                 self.note_repairs(read);
-                match envelope.number().or_else(|| number(read.posted?)) {
+                match addressee(&envelope, read, &error.words) {
                     Some(id) => Some(error.message(id)),
                     None => {
                         self.remarks.add_unaddressed(&error.words);
@@ -158,13 +166,14 @@ impl Incoming {
         result: &RawValue,
         read: &mut Read<'_>,
     ) -> Option<String> {
-        let Some(id) = envelope.number().or_else(|| number(read.posted?)) else {
+        let Some(id) = addressee(envelope, read, "") else {
             return self.no_message(Oddity::NoMessage);
         };
         self.note_repairs(read);
         let is_kept = self.results.keep(id, || CallResult {
             json: result.to_owned(),
             repairs: read.changes.map(|changes| changes.to_string()),
+            has_error: envelope.has_error(),
             permit: read.permit.take(),
         });
         let tidied = match is_kept {
@@ -181,26 +190,32 @@ impl Incoming {
     }
 
     /// A text that is no JSON: fails the request that it answers, if it is an answer.
-    fn broken(&self, text: &str, posted: Option<&RequestId>, why: &str) -> Vec<String> {
+    fn broken(&self, text: &str, read: &mut Read<'_>, why: &str) -> Vec<String> {
         let Some(found) = broken::answer(text) else { return self.no_message(Oddity::NoMessage) };
         self.remarks.add(Oddity::Unreadable);
         // What answers a posted request answers no other, whatever the text seems to say.
-        let Some(id) = posted.and_then(number).or(found) else { return Vec::new() };
+        let awaited = read.awaited.as_mut().and_then(|awaited| awaited.answered());
+        let Some(id) = awaited.or(found) else { return Vec::new() };
         // What was said comes last, so that a secret that is cut is still found.
         let message = format!("{why}; it begins with: {}", cut(text.trim(), SAID_BYTES_MAX / 8));
         vec![error(id, UNREADABLE, &message)]
     }
 }
 
-/// An error as a message.
-pub(super) fn error(id: i64, code: i32, message: &str) -> String {
-    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}).to_string()
+/// The values of a list, or the only one.
+fn list_or_one(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
+    match text.trim_start().starts_with('[') {
+        true => serde_json::from_str(text),
+        false => serde_json::from_str(text).map(|one| vec![one]),
+    }
 }
 
-fn number(id: &RequestId) -> Option<i64> {
-    match id {
-        RequestId::Number(id) => Some(*id),
-        RequestId::String(id) => id.parse().ok(),
+/// The request that an answer is for; none where it names none, or another than the one that waits
+/// for it. `words` is what it says where it is an error.
+fn addressee(envelope: &Envelope<'_>, read: &mut Read<'_>, words: &str) -> Option<i64> {
+    match &mut read.awaited {
+        None => envelope.number(),
+        Some(awaited) => awaited.addressed(envelope.number(), words),
     }
 }
 

@@ -13,6 +13,8 @@ use super::{
     backpressure::CloseReason,
     incoming::{self, Incoming},
     message::{self, OVERSIZED, VALUES_MAX},
+    remarks::Oddity,
+    unclosed::Unclosed,
 };
 use crate::catalog::upstream::response::{LARGE_BYTES, MemoryPermit, ResponseLimits};
 
@@ -22,6 +24,8 @@ const DROPPED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes at both ends of an overlong line that are searched for the id of the request it answers.
 const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
+/// Longest wait for the next line of a message that goes over several.
+const NEXT_LINE_MAX: Duration = Duration::from_secs(2);
 /// Bytes without a message, since the last one, after which a server is disconnected.
 const NOISE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -53,6 +57,8 @@ struct Bounds {
     large_line_max: Duration,
     /// Between two pieces of it.
     large_silence_max: Duration,
+    /// Between two lines of one message.
+    next_line_max: Duration,
     /// Of lines without a message, one after another.
     noise_bytes_max: usize,
 }
@@ -63,12 +69,15 @@ const CHILD: Bounds = Bounds {
     noise_bytes_max: NOISE_BYTES_MAX,
     large_line_max: message::LARGE_MAX,
     large_silence_max: message::LARGE_SILENCE_MAX,
+    next_line_max: NEXT_LINE_MAX,
 };
 
-/// The line that is being read.
+/// The line that is being read, or the lines of a message that goes over several.
 #[derive(Default)]
 struct Line {
     text: Vec<u8>,
+    /// What the lines before are, where the message goes on.
+    open: Option<Unclosed>,
     /// Set once the line is too long; its text is dropped.
     overlong: Option<Overlong>,
     /// The place of a large one, while its text is in memory.
@@ -122,6 +131,43 @@ impl Line {
         answered.map(too_long)
     }
 
+    /// Returns true once the dropped rest of an overlong line is too long.
+    fn is_endless(&self, bounds: Bounds) -> bool {
+        let dropped_bytes_max = bounds.dropped_bytes_max;
+        let is_endless =
+            self.overlong.as_ref().is_some_and(|overlong| overlong.dropped > dropped_bytes_max);
+        if is_endless {
+            tracing::warn!(
+                dropped_bytes_max,
+                "an upstream's message has no end after {dropped_bytes_max} bytes more"
+            );
+        }
+        is_endless
+    }
+
+    /// Looks at a line that has ended. Returns the lines before it where they are no part of it;
+    /// then it is a line of its own.
+    fn end_line(&mut self) -> Option<Self> {
+        if self.overlong.is_some() {
+            self.open = None;
+            return None;
+        }
+        let before = self.open.take().unwrap_or_default();
+        let own = &self.text[before.bytes..];
+        let begins_anew = before.bytes > 0 && before.is_ended_by(&self.text[..before.bytes], own);
+        let rest = match begins_anew {
+            true => {
+                // What came before is no large message.
+                let (text, permit) = (self.text.split_off(before.bytes), self.permit.take());
+                Some(std::mem::replace(self, Self { text, permit, ..Self::default() }))
+            }
+            false => None,
+        };
+        let before = if begins_anew { Unclosed::default() } else { before };
+        self.open = before.with(&self.text);
+        rest
+    }
+
     /// Bytes to pass on now that the line has ended, if any.
     fn ended(&mut self, incoming: &Incoming) -> Option<Vec<u8>> {
         if let Some(overlong) = &self.overlong {
@@ -136,6 +182,9 @@ impl Line {
             return id_at_begin(head).or_else(|| id_at_end(tail)).map(too_long);
         }
         let messages = incoming.read(&self.text, None, self.permit.take());
+        if !messages.is_empty() && self.text.trim_ascii().contains(&b'\n') {
+            incoming.remarks.add(Oddity::Unframed);
+        }
         // A message is one line.
         let lines = messages.into_iter().map(|message| message.replace(['\r', '\n'], " ") + "\n");
         Some(lines.collect::<String>().into_bytes()).filter(|lines| !lines.is_empty())
@@ -144,83 +193,138 @@ impl Line {
 
 impl LineReader {
     /// Ends with the child's output, when nobody reads any more, or when it goes too far.
-    async fn relay(self, from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bounds) {
+    async fn relay(self, from: impl AsyncRead + Unpin, to: DuplexStream, bounds: Bounds) {
         let mut from = BufReader::with_capacity(PIPE_BYTES, from);
-        let (mut line, mut line_bytes, mut noise_bytes) = (Line::default(), 0usize, 0usize);
+        let mut output = Output { to, reader: self, bounds, bytes: 0, noise_bytes: 0 };
+        let mut line = Line::default();
         loop {
-            let Some(chunk) = next_chunk(&mut from, line.until, bounds).await else { return };
+            let chunk = match next_chunk(&mut from, &line, bounds).await {
+                Next::Chunk(chunk) => chunk,
+                Next::Silence => {
+                    // With it go its memory and its place.
+                    let mut unclosed = std::mem::take(&mut line);
+                    if output.end(&mut unclosed).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Next::End => return,
+            };
             let newline = chunk.iter().position(|byte| *byte == b'\n');
             let taken = newline.map_or(chunk.len(), |at| at + 1);
-            let mut output = line.read(&chunk[..taken], bounds.line_bytes_max);
+            let instead = line.read(&chunk[..taken], bounds.line_bytes_max);
             from.consume(taken);
-            line_bytes = line_bytes.saturating_add(taken);
+            output.bytes = output.bytes.saturating_add(taken);
             if line.until.is_none() && line.text.len() > LARGE_BYTES {
-                line.permit = Some(self.response_limits.memory_permit().await);
+                line.permit = Some(output.reader.response_limits.memory_permit().await);
                 line.until = Some(Instant::now() + bounds.large_line_max);
             }
-            if newline.is_some() {
-                output = output.or_else(|| line.ended(&self.incoming));
-            } else if let Some(overlong) = &line.overlong
-                && overlong.dropped > bounds.dropped_bytes_max
-            {
-                let dropped_bytes_max = bounds.dropped_bytes_max;
-                tracing::warn!(
-                    dropped_bytes_max,
-                    "an upstream's message has no end after {dropped_bytes_max} bytes more"
-                );
-                return;
-            }
-            let is_noise = output.is_none() && line.overlong.is_none();
-            if let Some(output) = output
-                && to.write_all(&output).await.is_err()
+            if let Some(instead) = instead
+                && output.write(&instead).await.is_err()
             {
                 return;
             }
-            if newline.is_none() {
-                continue;
+            if newline.is_none() && line.is_endless(bounds) {
+                return;
             }
-            noise_bytes = if is_noise { noise_bytes.saturating_add(line_bytes) } else { 0 };
-            line_bytes = 0;
-            // With it go its memory and its place.
-            line = Line::default();
-            if noise_bytes > bounds.noise_bytes_max {
-                self.close_reason.end(format!(
-                    "it wrote {noise_bytes} bytes to its standard output without a message; the \
-                    limit is {}",
-                    bounds.noise_bytes_max
-                ));
+            if newline.is_some() && output.next_line(&mut line).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// The next piece of what a child writes; none at its end, or where the rest of a large line, which
-/// must be there at `until`, does not come.
-async fn next_chunk<R: AsyncBufRead + Unpin>(
-    from: &mut R,
-    until: Option<Instant>,
+/// What becomes of the lines.
+struct Output {
+    to: DuplexStream,
+    reader: LineReader,
     bounds: Bounds,
-) -> Option<&[u8]> {
-    let read = match until {
-        None => from.fill_buf().await,
-        Some(until) => {
-            let silent_at = Instant::now() + bounds.large_silence_max;
-            match tokio::time::timeout_at(until.min(silent_at), from.fill_buf()).await {
-                Ok(read) => read,
-                Err(_) => {
-                    let limit_ms = bounds.large_line_max.as_millis();
-                    let silence_ms = bounds.large_silence_max.as_millis();
-                    tracing::warn!(
-                        "an upstream did not end a large message within {limit_ms} ms, or fell \
-                        silent in it for {silence_ms} ms"
-                    );
-                    return None;
-                }
-            }
+    /// Bytes of the lines that have not ended yet.
+    bytes: usize,
+    /// Bytes since the last message.
+    noise_bytes: usize,
+}
+
+/// Nothing more is to be read.
+struct Over;
+
+impl Output {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        self.noise_bytes = 0;
+        self.to.write_all(bytes).await.map_err(|_| Over)
+    }
+
+    /// A line has ended, which may be a message, or a part of one.
+    async fn next_line(&mut self, line: &mut Line) -> Result<(), Over> {
+        if let Some(mut before) = line.end_line() {
+            self.end(&mut before).await?;
         }
+        match line.open {
+            Some(_) => Ok(()),
+            None => self.end(&mut std::mem::take(line)).await,
+        }
+    }
+
+    /// Passes on what is in ended lines.
+    async fn end(&mut self, line: &mut Line) -> Result<(), Over> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let is_overlong = line.overlong.is_some();
+        match line.ended(&self.reader.incoming) {
+            Some(messages) => return self.write(&messages).await,
+            None if is_overlong => self.noise_bytes = 0,
+            None => self.noise_bytes = self.noise_bytes.saturating_add(bytes),
+        }
+        if self.noise_bytes <= self.bounds.noise_bytes_max {
+            return Ok(());
+        }
+        self.reader.close_reason.end(format!(
+            "it wrote {} bytes to its standard output without a message; the limit is {}",
+            self.noise_bytes, self.bounds.noise_bytes_max
+        ));
+        Err(Over)
+    }
+}
+
+/// What comes next of what a child writes.
+enum Next<'c> {
+    Chunk(&'c [u8]),
+    /// A message that goes over several lines does not go on.
+    Silence,
+    /// It ends, or a large line does not come to its end.
+    End,
+}
+
+/// The next piece of what a child writes; the rest of a large line must be there in its time.
+async fn next_chunk<'c, R: AsyncBufRead + Unpin>(
+    from: &'c mut R,
+    line: &Line,
+    bounds: Bounds,
+) -> Next<'c> {
+    let now = Instant::now();
+    let large_until = line.until.map(|until| until.min(now + bounds.large_silence_max));
+    // Only between two lines: within one, it goes on.
+    let is_between = line.open.as_ref().is_some_and(|open| open.bytes == line.text.len());
+    let next_until = is_between.then(|| now + bounds.next_line_max);
+    let read = match large_until.into_iter().chain(next_until).min() {
+        None => from.fill_buf().await,
+        Some(until) => match tokio::time::timeout_at(until, from.fill_buf()).await {
+            Ok(read) => read,
+            Err(_) if large_until != Some(until) => return Next::Silence,
+            Err(_) => {
+                let limit_ms = bounds.large_line_max.as_millis();
+                let silence_ms = bounds.large_silence_max.as_millis();
+                tracing::warn!(
+                    "an upstream did not end a large message within {limit_ms} ms, or fell silent \
+                    in it for {silence_ms} ms"
+                );
+                return Next::End;
+            }
+        },
     };
-    read.ok().filter(|chunk| !chunk.is_empty())
+    match read {
+        Ok(chunk) if !chunk.is_empty() => Next::Chunk(chunk),
+        _ => Next::End,
+    }
 }
 
 /// Error response in place of a response that was too long.

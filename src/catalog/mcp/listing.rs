@@ -1,6 +1,6 @@
 //! Lists a server's tools, page by page, up to limits that a reasonable server does not exceed.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use rmcp::{
     RoleClient,
@@ -25,6 +25,8 @@ pub(super) const TOOLS_MAX: usize = 5_000;
 /// Bytes of names, descriptions and schemas that are taken from one upstream.
 pub(super) const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Longest wait for the tools of a server that declares none.
+const UNDECLARED_MAX: Duration = Duration::from_secs(5);
 /// Remarks about odd tools that are told.
 const REMARKS_MAX: usize = 6;
 
@@ -33,12 +35,16 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
     let info = peer.peer_info();
     let more = info.as_ref().map(|info| lookup::offered(&info.capabilities));
     let more: Vec<OfferedTool> = more.into_iter().flatten().collect();
-    if info.is_some_and(|info| info.capabilities.tools.is_none()) {
-        return Ok(Offer { tools: more, note: Some("it declares no tools".to_owned()) });
-    }
+    let is_declared = info.is_none_or(|info| info.capabilities.tools.is_some());
     let mut offer = Offer::default();
     let mut remarks = Vec::new();
-    let end = pages(peer, &mut offer, &mut remarks).await?;
+    let end = match is_declared {
+        true => pages(peer, &mut offer, &mut remarks).await.map_err(|error| of_list(&error))?,
+        false => match undeclared(peer, &mut offer, &mut remarks).await? {
+            Ok(end) => end,
+            Err(note) => return Ok(Offer { tools: more, note: Some(note) }),
+        },
+    };
     let listed = offer.tools.len();
     offer.tools.retain(|tool| !lookup::is_reserved(&tool.name));
     if offer.tools.len() < listed {
@@ -53,19 +59,34 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
     Ok(offer)
 }
 
+/// Reads the pages of a server that declares no tools, since some that have tools declare nothing.
+/// Returns a note in their place where it refuses that, or is silent: it has none.
+async fn undeclared(
+    peer: &Peer<RoleClient>,
+    offer: &mut Offer,
+    remarks: &mut Vec<String>,
+) -> Result<Result<Option<String>, String>, ConnectError> {
+    match tokio::time::timeout(UNDECLARED_MAX, pages(peer, offer, remarks)).await {
+        Ok(Err(error)) if failure::is_transport(&error) => Err(of_list(&error)),
+        Err(_) | Ok(Err(_)) => Ok(Err("it declares no tools".to_owned())),
+        Ok(Ok(_)) if offer.tools.is_empty() => Ok(Err("it declares no tools".to_owned())),
+        Ok(Ok(end)) => Ok(Ok(end)),
+    }
+}
+
 /// Reads the pages; returns why it did not read to the end, if so.
 async fn pages(
     peer: &Peer<RoleClient>,
     offer: &mut Offer,
     remarks: &mut Vec<String>,
-) -> Result<Option<String>, ConnectError> {
+) -> Result<Option<String>, ServiceError> {
     let mut seen_cursors = HashSet::new();
     let mut bytes = 0usize;
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let params =
             cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
-        let page = peer.list_tools(params).await.map_err(|error| of_list(&error))?;
+        let page = peer.list_tools(params).await?;
         let odd = page.meta.as_ref().and_then(|meta| meta.0.get(TOOL_LIST_REMARKS)?.as_array());
         let odd = odd.into_iter().flatten().filter_map(|remark| remark.as_str());
         remarks.extend(odd.take(REMARKS_MAX).map(str::to_owned));
@@ -106,6 +127,9 @@ fn of_list(error: &ServiceError) -> ConnectError {
         ServiceError::McpError(error) if error.code.0 == message::OVERSIZED => ConnectError::new(
             format!("a page of its tool list is longer than {} bytes", message::BYTES_MAX),
         ),
+        ServiceError::McpError(error) => {
+            ConnectError::new(format!("`tools/list` failed: {}", failure::said(error)))
+        }
         other => ConnectError::new(format!("`tools/list` failed: {}", failure::innermost(other))),
     }
 }

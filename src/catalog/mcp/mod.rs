@@ -10,10 +10,12 @@ pub(super) mod breaker;
 mod client_events;
 pub(super) mod config;
 pub(super) mod elicitation;
+mod elsewhere;
 mod factory;
 mod failure;
 pub(super) mod http_client;
 mod incoming;
+mod intake;
 mod lines;
 mod listing;
 mod lookup;
@@ -26,6 +28,8 @@ mod refused_credential;
 mod remarks;
 mod reply;
 mod results;
+mod session;
+mod unclosed;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -51,6 +55,7 @@ use self::{
     breaker::Breaker,
     client_events::ClientEvents,
     config::{HttpConfig, StdioConfig},
+    elsewhere::AnsweredElsewhere,
     http_client::HttpTransport,
     incoming::Incoming,
     lines::LineReader,
@@ -232,6 +237,7 @@ impl Upstream for McpHttp {
                 response_limits: self.config.access.shared.response_limits.clone(),
                 incoming: incoming.clone(),
                 doubt: client_events.list_changed.clone(),
+                elsewhere: AnsweredElsewhere::default(),
             };
             let transport = StreamableHttpClientTransport::with_client(
                 HttpTransport::new(client.clone(), self.credentials.clone(), replies),

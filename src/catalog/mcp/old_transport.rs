@@ -8,7 +8,10 @@ use http::{StatusCode, header};
 use sse_stream::SseStream;
 use url::Url;
 
-use super::reply::{Events, SESSION};
+use super::{
+    intake::Events,
+    reply::{SESSION, is_type},
+};
 use crate::catalog::upstream::error::ConnectError;
 
 /// Longest wait for the first event.
@@ -47,10 +50,7 @@ async fn opens_old_stream(client: &reqwest::Client, url: &Url, headers: http::He
         .header(header::ACCEPT, "text/event-stream")
         .header(header::ACCEPT_ENCODING, "identity");
     let Ok(response) = request.send().await else { return false };
-    let is_stream = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let is_stream = is_type(response.headers(), "text/event-stream");
     if response.status() != StatusCode::OK || !is_stream || response.headers().contains_key(SESSION)
     {
         return false;

@@ -36,30 +36,28 @@ const OTHER_CODES: [ErrorCode; 3] =
 const DETAILS: [&str; 5] =
     ["401", "INVALID_TOKEN", "TOKEN_EXPIRED", "UNAUTHENTICATED", "UNAUTHORIZED"];
 
-/// Looks at an answer, and returns it with whether it says that the credential was refused. Of a
-/// stream the first event is waited for.
-pub(super) async fn looked_at(
+/// Looks at an answer, and returns it with its error, if it is one. Of a stream the first event is
+/// waited for.
+pub(super) async fn first_error(
     answer: StreamableHttpPostResponse,
-    asked: &ClientJsonRpcMessage,
-) -> (StreamableHttpPostResponse, bool) {
+) -> (StreamableHttpPostResponse, Option<ErrorData>) {
     match answer {
         StreamableHttpPostResponse::Json(message, session) => {
-            let is_refused = error_of(&message).is_some_and(|error| is_refusal(error, asked));
-            (StreamableHttpPostResponse::Json(message, session), is_refused)
+            let error = error_of(&message).cloned();
+            (StreamableHttpPostResponse::Json(message, session), error)
         }
         StreamableHttpPostResponse::Sse(mut events, session) => {
             let Some(first) = events.next().await else {
-                return (StreamableHttpPostResponse::Sse(events, session), false);
+                return (StreamableHttpPostResponse::Sse(events, session), None);
             };
             let data = first.as_ref().ok().and_then(|event| event.data.as_deref());
             let message = data.filter(|data| data.len() <= 64 * WORDS_BYTES_MAX);
             let message = message.and_then(|data| serde_json::from_str(data).ok());
-            let is_refused =
-                message.as_ref().and_then(error_of).is_some_and(|error| is_refusal(error, asked));
+            let error = message.as_ref().and_then(error_of).cloned();
             let events = futures::stream::iter([first]).chain(events).boxed();
-            (StreamableHttpPostResponse::Sse(events, session), is_refused)
+            (StreamableHttpPostResponse::Sse(events, session), error)
         }
-        accepted => (accepted, false),
+        accepted => (accepted, None),
     }
 }
 
@@ -72,7 +70,7 @@ fn error_of(message: &rmcp::model::ServerJsonRpcMessage) -> Option<&ErrorData> {
 
 /// Returns true if the error says that the credential was refused, so that nothing was done. An
 /// internal error of a call may be one in the middle of its work, whatever it says.
-fn is_refusal(error: &ErrorData, asked: &ClientJsonRpcMessage) -> bool {
+pub(super) fn is_refusal(error: &ErrorData, asked: &ClientJsonRpcMessage) -> bool {
     let is_call = matches!(
         asked,
         JsonRpcMessage::Request(request)

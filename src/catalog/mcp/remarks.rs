@@ -27,6 +27,8 @@ pub(super) enum Oddity {
     Repaired,
     /// A message that cannot be read.
     Unreadable,
+    /// A message over several lines, or beside other text.
+    Unframed,
 }
 
 /// The remarks on one connection. Clones share them.
@@ -36,7 +38,7 @@ pub(super) struct Remarks(Arc<Inner>);
 struct Inner {
     /// What messages are read from, such as `lines to its standard output`.
     pieces: &'static str,
-    counts: [AtomicU64; 4],
+    counts: [AtomicU64; 5],
     /// Errors without the id of a request, and the words of the last one.
     unaddressed: Mutex<(u64, String)>,
 }
@@ -83,12 +85,27 @@ impl Remarks {
             Oddity::Unreadable => {
                 format!("sent {} that could not be read", counted(count, "message"))
             }
+            Oddity::Unframed => {
+                let were = verb(count, "was", "were");
+                format!(
+                    "sent {} that {were} not one line or one event by {}, and {were} read all the \
+                    same",
+                    counted(count, "message"),
+                    verb(count, "itself", "themselves")
+                )
+            }
         }
     }
 
     /// The remarks as one text, if there are any.
     pub(super) fn note(&self) -> Option<String> {
-        let all = [Oddity::NoMessage, Oddity::Repeated, Oddity::Repaired, Oddity::Unreadable];
+        let all = [
+            Oddity::NoMessage,
+            Oddity::Repeated,
+            Oddity::Repaired,
+            Oddity::Unreadable,
+            Oddity::Unframed,
+        ];
         let mut notes: Vec<String> = all
             .into_iter()
             .map(|oddity| (oddity, self.0.counts[oddity as usize].load(Ordering::Relaxed)))

@@ -1,44 +1,33 @@
-//! Reads a server's response to one HTTP request, within the limits of a message.
-//!
-//! The protocol library holds whole answers, parses them whole, and takes as many at once as there
-//! are calls; here a large one waits for a memory permit before it is read on, and one that is too
-//! large, has too many values, or cannot be read is answered in the server's name, so that its
+//! Reads a server's response to one HTTP request: an answer, an error of the protocol, or the
+//! reason why it is neither. What cannot be read is answered in the server's name, so that its
 //! caller gets the reason.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
+use futures::{StreamExt, stream};
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use reqwest::Response;
 use rmcp::{
-    model::{
-        ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
-        ServerJsonRpcMessage,
-    },
+    model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, JsonRpcMessage, RequestId},
     transport::streamable_http_client::{
-        AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpError,
+        AuthRequiredError, HttpStatusError, InsufficientScopeError, StreamableHttpError,
         StreamableHttpPostResponse,
     },
 };
-use sse_stream::{Sse, SseStream};
-use tokio::{sync::Notify, time::Instant};
+use sse_stream::Sse;
+use tokio::sync::Notify;
 
 use super::{
-    incoming::{self, Incoming, ProtocolError},
-    message::{BYTES_MAX, LARGE_MAX, LARGE_SILENCE_MAX, OVERSIZED, VALUES_MAX, is_crowded},
-    reconnect::RETRY_MS_MAX,
+    elsewhere::AnsweredElsewhere,
+    incoming::{self, Awaited, Incoming, ProtocolError},
+    intake::{Broken, Events, Intake, SERVER, too_long},
+    message::{BYTES_MAX, UNREADABLE, VALUES_MAX, is_crowded},
+    session::{self, SessionSign},
 };
-use crate::{
-    base::text::cut,
-    catalog::upstream::response::{LARGE_BYTES, MemoryPermit, ResponseLimits},
-};
+use crate::{base::text::cut, catalog::upstream::response::ResponseLimits};
 
 /// Most bytes that are read of an answer that is no success.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -46,23 +35,23 @@ const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 const SHOWN_BYTES_MAX: usize = 256;
 /// The session, as the protocol before 2026-07-28 names it.
 pub(super) const SESSION: &str = "mcp-session-id";
+const EVENT_STREAM: &str = "text/event-stream";
+const JSON: &str = "application/json";
 
 pub(super) type Failure = StreamableHttpError<reqwest::Error>;
-pub(super) type Events = BoxStream<'static, Result<Sse, SseError>>;
 
-/// Limits of one message.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// Limit of one message.
-    bytes_max: usize,
-    /// For the rest of a large one.
-    large_max: Duration,
-    /// Between two pieces of it.
-    large_silence_max: Duration,
+/// An answer, and what it says of its session.
+pub(super) struct Reply {
+    pub(super) answer: Result<StreamableHttpPostResponse, Failure>,
+    /// True if the session may be lost: whether it is can be asked.
+    pub(super) is_doubtful: bool,
 }
 
-const SERVER: Bounds =
-    Bounds { bytes_max: BYTES_MAX, large_max: LARGE_MAX, large_silence_max: LARGE_SILENCE_MAX };
+impl From<Result<StreamableHttpPostResponse, Failure>> for Reply {
+    fn from(answer: Result<StreamableHttpPostResponse, Failure>) -> Self {
+        Self { answer, is_doubtful: false }
+    }
+}
 
 /// Reads the answers of one server.
 #[derive(Clone)]
@@ -71,6 +60,8 @@ pub(super) struct ReplyReader {
     pub(super) incoming: Incoming,
     /// Told that the server may have lost the session: asking for its tools shows whether it has.
     pub(super) doubt: Arc<Notify>,
+    /// Requests whose answer comes on the stream of the server's own messages.
+    pub(super) elsewhere: AnsweredElsewhere,
 }
 
 impl ReplyReader {
@@ -80,59 +71,108 @@ impl ReplyReader {
         response: Response,
         message: &ClientJsonRpcMessage,
         in_session: bool,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
+    ) -> Reply {
         let status = response.status();
         if let Some(challenge) = challenge(&response) {
-            return Err(challenge);
+            return Err(challenge).into();
         }
         if !status.is_success() {
             return self.refusal(response, message, in_session).await;
         }
-        let is_empty = matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT);
-        let Some(id) = asked(message).filter(|_| !is_empty) else {
-            // What needs no answer is acknowledged by any success, whatever it says.
-            return Ok(StreamableHttpPostResponse::Accepted);
+        // What needs no answer is acknowledged by any success, whatever it says.
+        let Some(id) = asked(message) else {
+            return Ok(StreamableHttpPostResponse::Accepted).into();
         };
+        if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+            return self.accepted(status, message, id, in_session).into();
+        }
         let session = response.headers().get(SESSION);
         let session = session.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let kind = content_type(response.headers()).map(Cow::into_owned);
-        if kind.as_deref().is_some_and(|kind| kind.starts_with("text/event-stream")) {
+        if is_type(response.headers(), EVENT_STREAM) {
             let intake = Intake::new(response, self.response_limits.clone(), SERVER);
-            let events = intake.events(Some(id), self.incoming.clone());
-            return Ok(StreamableHttpPostResponse::Sse(events, session));
+            let events = intake.events(Some(Awaited::new(id)), self.incoming.clone());
+            return Ok(StreamableHttpPostResponse::Sse(events, session)).into();
         }
-        self.whole(response, kind, id, session, in_session).await
+        self.whole(response, id, session, in_session).await
+    }
+
+    /// A success without an answer to a request that needs one. Some servers send it on the stream
+    /// of their own messages instead.
+    fn accepted(
+        &self,
+        status: StatusCode,
+        message: &ClientJsonRpcMessage,
+        id: RequestId,
+        in_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let why = format!("it answered HTTP {status}, which is no answer to a request");
+        if !in_session && is_discovery(message) {
+            return answered(Some(id), |id| {
+                incoming::error(id, ErrorCode::INVALID_REQUEST.0, &why)
+            });
+        }
+        if in_session && self.elsewhere.expect(&id) {
+            return Ok(StreamableHttpPostResponse::Accepted);
+        }
+        answered(Some(id), |id| incoming::error(id, UNREADABLE, &why))
     }
 
     /// The answer that a whole body is.
     async fn whole(
         &self,
         response: Response,
-        kind: Option<String>,
         id: RequestId,
         session: Option<String>,
         in_session: bool,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
+    ) -> Reply {
+        let (status, headers) = (response.status(), response.headers().clone());
         let intake = Intake::new(response, self.response_limits.clone(), SERVER);
         let (body, permit) = match intake.whole().await {
             Ok(read) => read,
-            Err(Broken::TooLong) => return Ok(instead(id, session)),
-            Err(Broken::Connection(error)) => return Err(StreamableHttpError::Client(error)),
-            Err(Broken::Late) => return Err(StreamableHttpError::UnexpectedEndOfStream),
+            Err(Broken::TooLong) => return Ok(instead(id, session)).into(),
+            Err(Broken::Connection(error)) => {
+                return Err(StreamableHttpError::Client(error)).into();
+            }
+            Err(Broken::Late) => return Err(StreamableHttpError::UnexpectedEndOfStream).into(),
         };
         if is_crowded(&body) {
-            return Ok(instead(id, session));
+            return Ok(instead(id, session)).into();
         }
-        if in_session && body.len() <= REFUSAL_BYTES_MAX && is_session_lost(&body, true) {
-            return Err(StreamableHttpError::SessionExpired);
+        let sign = match in_session && body.len() <= REFUSAL_BYTES_MAX {
+            true => SessionSign::of(status, &String::from_utf8_lossy(&body)),
+            false => SessionSign::Silent,
+        };
+        if sign == SessionSign::Lost {
+            return Err(StreamableHttpError::SessionExpired).into();
         }
-        let messages = self.incoming.read(&body, Some(&id), permit);
-        let is_json = kind.as_deref().is_some_and(|kind| kind.starts_with("application/json"));
+        let mut awaited = Awaited::new(id);
+        let mut messages = self.incoming.read(&body, Some(&mut awaited), permit);
+        messages.extend(awaited.mistaken());
+        if !messages.is_empty() && !awaited.is_answered() && awaited.mistaken().is_none() {
+            let id = awaited.settle();
+            let why = format!("its messages have no answer: {}", shown(&body));
+            messages.extend(number(&id).map(|id| incoming::error(id, UNREADABLE, &why)));
+        }
+        let answer = self.answer(messages, &body, &headers, session);
+        Reply { answer, is_doubtful: sign == SessionSign::Doubtful }
+    }
+
+    /// The messages of a body as an answer.
+    fn answer(
+        &self,
+        messages: Vec<String>,
+        body: &[u8],
+        headers: &HeaderMap,
+        session: Option<String>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
         match messages.as_slice() {
-            [] if is_json => {
-                Err(StreamableHttpError::UnexpectedServerResponse(shown(&body).into()))
+            [] if is_type(headers, JSON) => {
+                Err(StreamableHttpError::UnexpectedServerResponse(shown(body).into()))
             }
-            [] => Err(StreamableHttpError::UnexpectedContentType(kind)),
+            [] => {
+                let kind = content_type(headers).map(Cow::into_owned);
+                Err(StreamableHttpError::UnexpectedContentType(kind))
+            }
             [message] => {
                 Ok(StreamableHttpPostResponse::Json(serde_json::from_str(message)?, session))
             }
@@ -156,12 +196,21 @@ impl ReplyReader {
             return Err(error.into());
         }
         let response = response.error_for_status()?;
-        match content_type(response.headers()) {
-            Some(kind) if kind.starts_with("text/event-stream") => {
-                let intake = Intake::new(response, self.response_limits.clone(), SERVER);
-                Ok(intake.events(None, self.incoming.clone()))
-            }
-            kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(Cow::into_owned))),
+        if !is_type(response.headers(), EVENT_STREAM) {
+            let kind = content_type(response.headers()).map(Cow::into_owned);
+            return Err(StreamableHttpError::UnexpectedContentType(kind));
+        }
+        let intake = Intake::new(response, self.response_limits.clone(), SERVER);
+        Ok(intake.events(None, self.incoming.clone()))
+    }
+
+    /// Returns true if the answer to the question about a session denies it, as far as it comes
+    /// within this time.
+    pub(super) async fn denies_session(response: Response, within: Duration) -> bool {
+        let status = response.status();
+        match tokio::time::timeout(within, head(response, true)).await {
+            Ok(body) => session::is_denied(status, &String::from_utf8_lossy(&body)),
+            Err(_) => false,
         }
     }
 
@@ -172,36 +221,33 @@ impl ReplyReader {
         response: Response,
         message: &ClientJsonRpcMessage,
         in_session: bool,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
+    ) -> Reply {
         let status = response.status();
-        if status == StatusCode::NOT_FOUND && in_session {
-            return Err(StreamableHttpError::SessionExpired);
-        }
-        let is_json = content_type(response.headers())
-            .is_some_and(|kind| kind.starts_with("application/json"));
+        let is_json = is_type(response.headers(), JSON);
         let trouble = match in_trouble(&response) {
-            Some(trouble) if !is_json || status == StatusCode::TOO_MANY_REQUESTS => {
-                return Err(trouble.into());
+            Some(trouble) if status == StatusCode::TOO_MANY_REQUESTS => {
+                return Err(trouble.into()).into();
             }
+            Some(trouble) if !is_json && !in_session => return Err(trouble.into()).into(),
             trouble => trouble,
         };
-        let body = head(response).await;
-        if in_session && matches!(status, StatusCode::BAD_REQUEST | StatusCode::GONE) {
-            if is_session_lost(&body, false) {
-                return Err(StreamableHttpError::SessionExpired);
-            }
+        let body = head(response, false).await;
+        let text = String::from_utf8_lossy(&body);
+        let sign = match in_session {
+            true => SessionSign::of(status, &text),
+            false => SessionSign::Silent,
+        };
+        if sign == SessionSign::Lost {
+            return Err(StreamableHttpError::SessionExpired).into();
+        }
+        let is_silent = in_session && sign == SessionSign::Silent;
+        if is_silent && matches!(status, StatusCode::BAD_REQUEST | StatusCode::GONE) {
             self.doubt.notify_one();
         }
         let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        let text = String::from_utf8_lossy(&body);
         let error = ProtocolError::within(&text).filter(|_| !is_denied).map(|(_, error)| error);
         let id = asked(message);
-        if let ClientJsonRpcMessage::Request(request) = message
-            && matches!(request.request, ClientRequest::DiscoverRequest(_))
-            && status.is_client_error()
-            && !in_session
-            && !is_denied
-        {
+        if is_discovery(message) && status.is_client_error() && !in_session && !is_denied {
             // A server of the era before does not know this request, and says so in some way, often
             // without its id.
             let why = format!(
@@ -211,13 +257,15 @@ impl ReplyReader {
             return match error {
                 Some(error) => answered(id, |id| error.message(id)),
                 None => answered(id, |id| incoming::error(id, ErrorCode::INVALID_REQUEST.0, &why)),
-            };
+            }
+            .into();
         }
-        match (error.filter(|_| is_json), trouble) {
+        let answer = match (error.filter(|_| is_json), trouble) {
             (Some(error), _) if id.is_some() => answered(id, |id| error.message(id)),
             (_, Some(trouble)) => Err(trouble.into()),
             (_, None) => Err(HttpStatusError::new(status.as_u16(), None).into()),
-        }
+        };
+        Reply { answer, is_doubtful: sign == SessionSign::Doubtful }
     }
 }
 
@@ -227,6 +275,32 @@ fn asked(message: &ClientJsonRpcMessage) -> Option<RequestId> {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
         _ => None,
     }
+}
+
+/// The number that an id is; all of this side are.
+fn number(id: &RequestId) -> Option<i64> {
+    match id {
+        RequestId::Number(id) => Some(*id),
+        RequestId::String(_) => None,
+    }
+}
+
+/// Returns true for the first request of the modern era, which a server of the one before does not
+/// know.
+fn is_discovery(message: &ClientJsonRpcMessage) -> bool {
+    matches!(
+        message,
+        ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::DiscoverRequest(_))
+    )
+}
+
+/// Returns true for content of this type, in any case and with any parameters.
+pub(super) fn is_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let kind = content_type(headers).unwrap_or_default();
+    kind.trim_start()
+        .get(..media_type.len())
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(media_type))
 }
 
 fn content_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
@@ -258,22 +332,6 @@ fn in_trouble(response: &Response) -> Option<HttpStatusError> {
         .then(|| HttpStatusError::new(status.as_u16(), retry_after()))
 }
 
-/// Returns true if an answer within a session says that there is no such session: an error that
-/// names no request, which was refused before it began, or, where it is no success, words that are
-/// no message at all.
-fn is_session_lost(body: &[u8], is_success: bool) -> bool {
-    let text = String::from_utf8_lossy(body);
-    let names_it = |words: &str| {
-        let words = words.to_ascii_lowercase();
-        ["session", "initializ", "initialis"].iter().any(|word| words.contains(word))
-    };
-    match ProtocolError::within(&text) {
-        Some((None, error)) => names_it(&error.words),
-        Some((Some(_), _)) => false,
-        None => !is_success && names_it(&text),
-    }
-}
-
 /// What is wrong with a body that should be a message, and its beginning.
 fn shown(body: &[u8]) -> String {
     let why = match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
@@ -283,18 +341,6 @@ fn shown(body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     let shown = if body.is_empty() { "<empty>" } else { cut(&body, SHOWN_BYTES_MAX) };
     format!("{why}: {shown}")
-}
-
-/// Reads a body up to its limit, as far as it arrives.
-async fn head(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(piece)) = response.chunk().await {
-        body.extend_from_slice(&piece[..piece.len().min(REFUSAL_BYTES_MAX - body.len())]);
-        if body.len() == REFUSAL_BYTES_MAX {
-            break;
-        }
-    }
-    body
 }
 
 /// Error response in place of a response that was too large.
@@ -311,164 +357,26 @@ fn answered(
     id: Option<RequestId>,
     message: impl FnOnce(i64) -> String,
 ) -> Result<StreamableHttpPostResponse, Failure> {
-    let Some(RequestId::Number(id)) = id else { return Ok(StreamableHttpPostResponse::Accepted) };
+    let Some(id) = id.as_ref().and_then(number) else {
+        return Ok(StreamableHttpPostResponse::Accepted);
+    };
     Ok(StreamableHttpPostResponse::Json(serde_json::from_str(&message(id))?, None))
 }
 
-fn too_long(id: Option<RequestId>) -> ServerJsonRpcMessage {
-    ServerJsonRpcMessage::error(ErrorData::new(ErrorCode(OVERSIZED), "message too long", None), id)
-}
-
-/// Reason why a body ended early.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("a message is longer than {BYTES_MAX} bytes")]
-    TooLong,
-    #[error("the rest of a large message did not come in time")]
-    Late,
-    #[error(transparent)]
-    Connection(reqwest::Error),
-}
-
-/// A body, and what was read of the message that is coming in.
-struct Intake {
-    body: BoxStream<'static, reqwest::Result<Bytes>>,
-    response_limits: ResponseLimits,
-    bounds: Bounds,
-    read: usize,
-    /// The place of a large one.
-    permit: Option<MemoryPermit>,
-    /// Until when the rest of a large one must be there.
-    until: Option<Instant>,
-    /// True if there is something in the line that is being read.
-    in_line: bool,
-    is_over: bool,
-}
-
-impl Intake {
-    fn new(response: Response, response_limits: ResponseLimits, bounds: Bounds) -> Self {
-        Self {
-            body: response.bytes_stream().boxed(),
-            response_limits,
-            bounds,
-            read: 0,
-            permit: None,
-            until: None,
-            in_line: false,
-            is_over: false,
+/// Reads a body up to its limit, as far as it arrives; of a stream, if so wanted, only up to the
+/// end of its first event.
+async fn head(mut response: Response, is_event_enough: bool) -> Vec<u8> {
+    let is_stream = is_event_enough && is_type(response.headers(), EVENT_STREAM);
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        body.extend_from_slice(&piece[..piece.len().min(REFUSAL_BYTES_MAX - body.len())]);
+        let text = String::from_utf8_lossy(&body).replace('\r', "");
+        let has_event = || text.contains("data:") && text.trim_start().contains("\n\n");
+        if body.len() == REFUSAL_BYTES_MAX || is_stream && has_event() {
+            break;
         }
     }
-
-    /// The next piece, once there is a place for it.
-    async fn piece(&mut self) -> Option<Result<Bytes, Broken>> {
-        if self.is_over {
-            return None;
-        }
-        let piece = match self.until {
-            None => self.body.next().await,
-            Some(until) => {
-                let silent_at = Instant::now() + self.bounds.large_silence_max;
-                match tokio::time::timeout_at(until.min(silent_at), self.body.next()).await {
-                    Ok(piece) => piece,
-                    Err(_) => return self.broken(Broken::Late),
-                }
-            }
-        };
-        let piece = match piece? {
-            Ok(piece) => piece,
-            Err(error) => return self.broken(Broken::Connection(error)),
-        };
-        self.read = self.read.saturating_add(piece.len());
-        if self.read > self.bounds.bytes_max {
-            return self.broken(Broken::TooLong);
-        }
-        if self.read > LARGE_BYTES && self.until.is_none() {
-            self.permit = Some(self.response_limits.memory_permit().await);
-            self.until = Some(Instant::now() + self.bounds.large_max);
-        }
-        Some(Ok(piece))
-    }
-
-    fn broken(&mut self, why: Broken) -> Option<Result<Bytes, Broken>> {
-        self.is_over = true;
-        self.permit = None;
-        Some(Err(why))
-    }
-
-    /// The whole body as one message, and its place.
-    async fn whole(mut self) -> Result<(Vec<u8>, Option<MemoryPermit>), Broken> {
-        let mut body = Vec::new();
-        while let Some(piece) = self.piece().await {
-            body.extend_from_slice(&piece?);
-        }
-        Ok((body, self.permit))
-    }
-
-    /// The events of a body; each is one message. `id` is the request that waits for an answer
-    /// among them.
-    fn events(self, id: Option<RequestId>, incoming: Incoming) -> Events {
-        let pieces = stream::unfold(self, async |mut intake| {
-            let piece = intake.piece().await?;
-            if let Ok(piece) = &piece {
-                intake.look(piece);
-            }
-            Some((piece, intake))
-        });
-        let convert = move |event: Result<Sse, SseError>| match event {
-            Ok(event) if event.data.as_ref().is_some_and(|data| is_crowded(data.as_bytes())) => {
-                too_large_event(id.clone())
-            }
-            Ok(event) => messages(event, id.as_ref(), &incoming),
-            Err(SseError::Body(why)) if matches!(why.downcast_ref(), Some(Broken::TooLong)) => {
-                too_large_event(id.clone())
-            }
-            Err(error) => vec![Err(error)],
-        };
-        SseStream::from_bytes_stream(pieces.boxed())
-            .flat_map(move |event| stream::iter(convert(event)))
-            .boxed()
-    }
-
-    /// Looks for the ends of events, which are empty lines: what follows the last one is a message
-    /// of its own.
-    fn look(&mut self, piece: &[u8]) {
-        for (at, byte) in piece.iter().enumerate() {
-            match byte {
-                b'\n' if !self.in_line => {
-                    self.read = piece.len() - at - 1;
-                    self.permit = None;
-                    self.until = None;
-                }
-                b'\n' => self.in_line = false,
-                b'\r' => {}
-                _ => self.in_line = true,
-            }
-        }
-    }
-}
-
-/// Error event in place of one that was too large, if anybody waits for it.
-fn too_large_event(id: Option<RequestId>) -> Vec<Result<Sse, SseError>> {
-    tracing::warn!(
-        "an upstream sent an event longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} \
-        values, it is dropped"
-    );
-    let error = id.and_then(|id| serde_json::to_string(&too_long(Some(id))).ok());
-    error.map(|error| Ok(Sse::default().data(error))).into_iter().collect()
-}
-
-/// The messages of an event, each as one. One without any still says where to go on after it.
-fn messages(event: Sse, id: Option<&RequestId>, incoming: &Incoming) -> Vec<Result<Sse, SseError>> {
-    let retry = event.retry.map(|ms| ms.min(RETRY_MS_MAX));
-    let is_message = matches!(event.event.as_deref(), None | Some("" | "message"));
-    let data = event.data.as_deref().filter(|_| is_message);
-    let messages = data.map(|data| incoming.read(data.as_bytes(), id, None)).unwrap_or_default();
-    let mut messages = messages.into_iter();
-    let first = Sse { data: messages.next(), retry, ..event };
-    std::iter::once(first)
-        .chain(messages.map(|message| Sse::default().data(message)))
-        .map(Ok)
-        .collect()
+    body
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@ use crate::{catalog::upstream::response::MemoryPermit, model::RawJson};
 /// Calls of one connection whose results are expected. The supervisor in front has at most 64 on
 /// their way; more are left over only from calls that were given up before they were sent, and of
 /// these the oldest make room.
-const EXPECTED_MAX: usize = 1_024;
+pub(super) const EXPECTED_MAX: usize = 1_024;
 
 /// A result as the server sent it.
 #[derive(Debug)]
 pub(super) struct CallResult {
     /// The member `result` of its message.
     pub(super) json: RawJson,
+    /// True if its message had an error beside it, which says nothing.
+    pub(super) has_error: bool,
     /// Repairs that made its message JSON, if it was none.
     pub(super) repairs: Option<String>,
     /// Its place, where the message is a large one.
@@ -70,7 +72,7 @@ mod tests {
 
     fn result(json: &str) -> CallResult {
         let json = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
-        CallResult { json, repairs: None, permit: None }
+        CallResult { json, has_error: false, repairs: None, permit: None }
     }
 
     #[test]

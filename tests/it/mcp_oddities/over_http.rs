@@ -1,6 +1,4 @@
-//! The same over HTTP: whole bodies and events, acknowledgements, and sessions that were forgotten.
-
-use std::sync::Arc;
+//! The same over HTTP: whole bodies and events, acknowledgements, and what is no answer.
 
 use axum::{
     Router,
@@ -10,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{CALL_TIMEOUT_MS, called};
@@ -19,10 +16,10 @@ use crate::support::{
     upstream::{install_crypto, one_tool, result},
 };
 
-type Answer = fn(&str, &Value, &HeaderMap) -> Option<Response>;
+pub(super) type Answer = fn(&str, &Value, &HeaderMap) -> Option<Response>;
 
 /// A server whose path decides how it is odd; what `answer` leaves is answered well.
-async fn serve(answer: Answer) -> (String, tokio::task::JoinHandle<()>) {
+pub(super) async fn serve(answer: Answer) -> (String, tokio::task::JoinHandle<()>) {
     async fn odd(
         State(answer): State<Answer>,
         Path(name): Path<String>,
@@ -57,7 +54,7 @@ async fn serve(answer: Answer) -> (String, tokio::task::JoinHandle<()>) {
     (format!("http://{address}"), task)
 }
 
-fn tables(url: &str, names: &[&str]) -> String {
+pub(super) fn tables(url: &str, names: &[&str]) -> String {
     let table = |name: &&str| {
         format!(
             "[upstreams.{name}]\nurl = \"{url}/{name}\"\nallow_private = true\ncall_timeout_ms = \
@@ -67,14 +64,14 @@ fn tables(url: &str, names: &[&str]) -> String {
     names.iter().map(table).collect()
 }
 
-fn typed(status: u16, kind: &str, body: impl Into<Body>) -> Response {
+pub(super) fn typed(status: u16, kind: &str, body: impl Into<Body>) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
     (status, [(header::CONTENT_TYPE, kind.to_owned())], body.into()).into_response()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn odd_answers_come_through_in_bodies_and_in_events_alike() {
-    let names = ["half", "nan", "nullid", "plain", "batch", "code", "cut"];
+    let names = ["half", "nan", "nullid", "plain", "batch", "code", "cut", "log", "two"];
     let all: Vec<String> =
         names.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_event")]).collect();
     let (url, task) = serve(|name, message, _| {
@@ -93,6 +90,8 @@ async fn odd_answers_come_through_in_bodies_and_in_events_alike() {
             ),
             "plain" => ("text/plain", fine),
             "batch" => ("application/json", format!("[{fine}]")),
+            "log" => ("application/json", format!("LOG {fine}")),
+            "two" => ("application/json", format!(r#"{{"jsonrpc":"2.0","method":"x"}}{fine}"#)),
             "code" => (
                 "application/json",
                 format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":"E","message":"no such row"}}}}"#),
@@ -115,7 +114,7 @@ async fn odd_answers_come_through_in_bodies_and_in_events_alike() {
         let (value, words) = match name.trim_end_matches("_event") {
             "half" => (json!("x \u{FFFD}"), ""),
             "nan" => (json!({"v": null}), ""),
-            "plain" | "batch" => (json!("fine"), ""),
+            "plain" | "batch" | "log" | "two" => (json!("fine"), ""),
             "cut" => (Value::Null, "cannot be read"),
             _ => (Value::Null, "no such row"),
         };
@@ -126,6 +125,53 @@ async fn odd_answers_come_through_in_bodies_and_in_events_alike() {
                 assert!(message.contains(words), "{name}: {answer}");
             }
         }
+    }
+    server.stop().await;
+    task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_answer_to_the_call_fails_it_at_once() {
+    let names = ["accepted", "nothing", "other", "otherror", "notice", "event", "type", "unended"];
+    let (url, task) = serve(|name, message, _| {
+        if message["method"] != "tools/call" {
+            return None;
+        }
+        let fine = json!({"content": [{"type": "text", "text": "fine"}]});
+        let other = json!({"jsonrpc": "2.0", "id": 9999, "result": fine}).to_string();
+        let own = json!({"jsonrpc": "2.0", "id": message["id"], "result": fine}).to_string();
+        let error = json!({"jsonrpc": "2.0", "id": 0, "error": {"code": 1, "message": "no row"}});
+        let json = "application/json";
+        Some(match name {
+            "accepted" => StatusCode::ACCEPTED.into_response(),
+            "nothing" => StatusCode::NO_CONTENT.into_response(),
+            "other" => typed(200, json, other),
+            "otherror" => typed(200, json, error.to_string()),
+            "notice" => typed(200, json, r#"{"jsonrpc":"2.0","method":"notifications/x"}"#),
+            "event" => typed(200, "text/event-stream", format!("data: {other}\n\n")),
+            "type" => typed(200, "Text/Event-Stream; charset=UTF-8", format!("data: {own}\n\n")),
+            // The stream ends right after the event.
+            _ => typed(200, "text/event-stream", format!("event: message\ndata: {own}")),
+        })
+    })
+    .await;
+    let server = TestServer::with(&tables(&url, &names)).await;
+    for name in names {
+        let answer = called(&server, &format!("{name}.t")).await;
+        let words = match name {
+            "accepted" => "HTTP 202 Accepted, which is no answer to a request",
+            "nothing" => "HTTP 204 No Content, which is no answer to a request",
+            "other" | "event" => "it names request 9999 instead of",
+            "otherror" => ": no row",
+            "notice" => "its messages have no answer",
+            _ => {
+                assert_eq!(answer["result"], "fine", "{name}: {answer}");
+                continue;
+            }
+        };
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(words), "{name}: {answer}");
+        assert!(message.contains("may have had an effect"), "{name}: {answer}");
     }
     server.stop().await;
     task.abort();
@@ -154,96 +200,6 @@ async fn any_success_acknowledges_a_notification() {
         let answer = called(&server, &format!("{name}.t")).await;
         assert_eq!(answer["result"], "fine", "{name}: {answer}");
     }
-    server.stop().await;
-    task.abort();
-}
-
-/// Sessions by the name of their server: how many there were, and the calls that were performed.
-static SESSIONS: Mutex<Vec<(String, usize, usize)>> = Mutex::new(Vec::new());
-
-fn sessions(name: &str) -> (usize, usize) {
-    let all = SESSIONS.lock();
-    let of = all.iter().find(|(known, ..)| known == name);
-    of.map(|(_, sessions, calls)| (*sessions, *calls)).unwrap_or_default()
-}
-
-fn count(name: &str, sessions: usize, calls: usize) {
-    let mut all = SESSIONS.lock();
-    let at = all.iter().position(|(known, ..)| known == name).unwrap_or_else(|| {
-        all.push((name.to_owned(), 0, 0));
-        all.len() - 1
-    });
-    all[at].1 += sessions;
-    all[at].2 += calls;
-}
-
-/// Ends the session of a server: the next number is the one that counts.
-static ENDED: Mutex<bool> = Mutex::new(false);
-
-fn forgetful(name: &str, message: &Value, headers: &HeaderMap) -> Option<Response> {
-    let session = headers.get("mcp-session-id").and_then(|value| value.to_str().ok());
-    if message["method"] == "initialize" {
-        count(name, 1, 0);
-        let mut answer = result(
-            message,
-            json!({
-                "protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
-                "serverInfo": {"name": "odd", "version": "1"}
-            }),
-        );
-        let session = format!("s{}", sessions(name).0);
-        answer.headers_mut().insert("mcp-session-id", session.parse().unwrap());
-        return Some(answer);
-    }
-    if session == Some("s1") && *ENDED.lock() {
-        let error = |id: &Value, words: &str| {
-            let error = json!({"code": -32000, "message": words});
-            json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string()
-        };
-        return Some(match name {
-            "nullid" => {
-                let words = "Bad Request: No valid session ID provided";
-                typed(400, "application/json", error(&Value::Null, words))
-            }
-            "ownid" => {
-                typed(400, "application/json", error(&message["id"], "Server not initialized"))
-            }
-            "plain" => typed(400, "text/plain", "Session not found"),
-            "mute" => typed(400, "text/plain", "Bad Request"),
-            "ok" => typed(200, "application/json", error(&Value::Null, "session not found")),
-            _ => typed(404, "text/plain", "gone"),
-        });
-    }
-    if message["method"] == "tools/call" {
-        count(name, 0, 1);
-    }
-    None
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_that_the_server_forgot_is_begun_anew() {
-    let names = ["gone", "nullid", "plain", "ok", "ownid", "mute"];
-    let (url, task) = serve(forgetful).await;
-    let server = Arc::new(TestServer::with(&tables(&url, &names)).await);
-    for name in names {
-        assert_eq!(called(&server, &format!("{name}.t")).await["result"], "fine", "{name}");
-    }
-    *ENDED.lock() = true;
-    for name in names {
-        let first = called(&server, &format!("{name}.t")).await;
-        // What may be about a session of the tool's own is not sent again.
-        let is_repeated = !matches!(name, "ownid" | "mute");
-        assert_eq!(first["result"] == "fine", is_repeated, "{name}: {first}");
-        crate::support::server::eventually(&format!("{name} works again"), async || {
-            (called(&server, &format!("{name}.t")).await["result"] == "fine").then_some(())
-        })
-        .await;
-        let (sessions, calls) = sessions(name);
-        assert_eq!(sessions, 2, "{name}");
-        // Each call was performed once: the refused one too, where it was sent again.
-        assert_eq!(calls, if is_repeated { 3 } else { 2 }, "{name}");
-    }
-    let Ok(server) = Arc::try_unwrap(server) else { panic!("nobody else has it") };
     server.stop().await;
     task.abort();
 }

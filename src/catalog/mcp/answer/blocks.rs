@@ -3,7 +3,10 @@
 use serde_json::value::RawValue;
 
 use super::media;
-use crate::base::{json::members::present_members, text::cut};
+use crate::base::{
+    json::members::{is_empty, present_members},
+    text::cut,
+};
 
 /// Oddities of one result that are told.
 const TOLD_MAX: usize = 4;
@@ -21,6 +24,14 @@ pub(super) fn is_more_than_text(block: &RawValue) -> bool {
     let Ok([Some(kind)]) = present_members(block.get(), ["type"]) else { return false };
     ["image", "audio", "resource", "resource_link"].iter().any(|known| {
         kind.get().strip_prefix('"').and_then(|kind| kind.strip_suffix('"')) == Some(*known)
+    })
+}
+
+/// Returns true for a text that says more than that there is nothing.
+pub(super) fn is_telling_text(block: &RawValue) -> bool {
+    text(block).is_some_and(|raw| match serde_json::from_str::<String>(raw.get()) {
+        Ok(said) => !matches!(said.trim(), "" | "{}" | "[]" | "null"),
+        Err(_) => !is_empty(raw),
     })
 }
 

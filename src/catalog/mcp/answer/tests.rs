@@ -12,7 +12,7 @@ fn tool() -> Tool {
 
 fn response(result: &str) -> Result<ToolResponse, UpstreamError> {
     let json = RawValue::from_string(result.to_owned()).unwrap();
-    unwrap(&tool(), CallResult { json, repairs: None, permit: None })
+    unwrap(&tool(), CallResult { json, has_error: false, repairs: None, permit: None })
 }
 
 /// The value of a result that is as the protocol wants it.
@@ -134,14 +134,20 @@ fn content_beside_structured_content_is_kept_where_it_is_no_text() {
         let text = json!({"type": "text", "text": "copy"});
         json!({"structuredContent": structured, "content": [text, image, link]}).to_string()
     };
-    for (structured, json) in [
-        (json!({}), json!({"$content": [{}, link]})),
-        (json!({"n": 1}), json!({"n": 1, "$content": [{}, link]})),
-    ] {
+    let answer = response(&result(json!({"n": 1}))).unwrap();
+    let json = json!({"n": 1, "$content": [{}, link]});
+    assert_eq!(serde_json::from_str::<Json>(answer.json.get()).unwrap(), json);
+    assert_eq!((answer.media.len(), &*answer.media[0].place), (1, "/$content/0"));
+    assert_eq!(answer.warning, None);
+    // What is empty cannot be what the text repeats.
+    for structured in [json!({}), json!([])] {
         let answer = response(&result(structured)).unwrap();
-        assert_eq!(serde_json::from_str::<Json>(answer.json.get()).unwrap(), json);
-        assert_eq!((answer.media.len(), &*answer.media[0].place), (1, "/$content/0"));
-        assert_eq!(answer.warning, None);
+        let text = json!({"type": "text", "text": "copy"});
+        assert_eq!(
+            serde_json::from_str::<Json>(answer.json.get()).unwrap(),
+            json!([text, {}, link])
+        );
+        assert!(answer.warning.unwrap().contains("`structuredContent` is empty"));
     }
     for structured in [json!([1]), json!({"$content": 1})] {
         let answer = response(&result(structured.clone())).unwrap();
@@ -211,7 +217,8 @@ fn what_the_protocol_does_not_know_comes_as_it_is_with_a_warning() {
 fn repairs_of_the_message_are_told() {
     let json = RawValue::from_string(r#"{"structuredContent":{"v":null}}"#.to_owned()).unwrap();
     let repairs = Some("1 value".to_owned());
-    let response = unwrap(&tool(), CallResult { json, repairs, permit: None }).unwrap();
+    let result = CallResult { json, has_error: false, repairs, permit: None };
+    let response = unwrap(&tool(), result).unwrap();
     assert!(response.warning.unwrap().ends_with("was repaired: 1 value"));
     // A text that is JSON on the inside only is repaired where no reader would take it.
     let inner = text(r#"{"a":"cut \ud83d","b":1e400}"#);

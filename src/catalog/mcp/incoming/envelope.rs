@@ -2,16 +2,35 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde_json::value::RawValue;
+use rmcp::model::RequestId;
+use serde_json::{json, value::RawValue};
 
 use crate::{
     base::{
-        json::members::{members, present_members, scalar},
+        json::members::{is_empty, members, present_members, scalar},
         text::cut,
     },
     catalog::mcp::message::{SAID_BYTES_MAX, UNNUMBERED},
 };
 
+/// Requests that only a client sends.
+pub(super) const CLIENT_REQUESTS: [&str; 15] = [
+    "completion/complete",
+    "initialize",
+    "logging/setLevel",
+    "notifications/initialized",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+    "tools/call",
+    "tools/list",
+];
 /// The members of a message as they are written.
 pub(super) struct Envelope<'t> {
     version: Option<&'t RawValue>,
@@ -62,6 +81,16 @@ impl<'t> Envelope<'t> {
         })
     }
 
+    /// Returns true if it names its version, which hardly anything but a message does.
+    pub(super) fn has_version(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// Returns true if there is an error, even one that says nothing.
+    pub(super) fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
     /// The request that it answers. The ids of this side are numbers; some servers give them back
     /// as texts, or with a point.
     pub(super) fn number(&self) -> Option<i64> {
@@ -81,10 +110,38 @@ impl<'t> Envelope<'t> {
                 Ok(method) if self.version.is_some() => Kind::Request(method),
                 _ => Kind::Other,
             },
+            // Some languages write every member of an answer, also the one that it does not have.
+            (None, Some(error), Some(result)) if says_nothing(error) && result.get() != "null" => {
+                Kind::Result(result)
+            }
             (None, Some(error), _) => Kind::Error(ProtocolError::of(error)),
             (None, None, Some(result)) => Kind::Result(result),
             (None, None, None) => Kind::Other,
         }
+    }
+}
+
+/// An error as a message.
+pub(in crate::catalog::mcp) fn error(id: i64, code: i32, message: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}).to_string()
+}
+
+/// The number that an id is; all of this side are.
+pub(super) fn number(id: &RequestId) -> Option<i64> {
+    match id {
+        RequestId::Number(id) => Some(*id),
+        RequestId::String(id) => id.parse().ok(),
+    }
+}
+
+/// Returns true for an error that is none: false, zero, or without any content.
+fn says_nothing(error: &RawValue) -> bool {
+    let is_none = |raw: &RawValue| matches!(raw.get(), "false" | "0" | "\"\"") || is_empty(raw);
+    match present_members(error.get(), ["code", "message", "data"]) {
+        Ok(members) if !is_empty(error) => {
+            members.iter().any(Option::is_some) && members.into_iter().flatten().all(is_none)
+        }
+        _ => is_none(error),
     }
 }
 
@@ -103,7 +160,6 @@ impl<'t> ProtocolError<'t> {
         let numbered = numbered.and_then(|code| code.parse().ok());
         let words = match message {
             Some(message) => scalar(message).unwrap_or_else(|| message.get().to_owned()),
-            None if details.is_some() => error.get().to_owned(),
             None => "it does not say why".to_owned(),
         };
         let words = match code {
@@ -111,6 +167,11 @@ impl<'t> ProtocolError<'t> {
             _ => words,
         };
         Self { code: numbered.unwrap_or(UNNUMBERED), words: said(&words), details }
+    }
+
+    /// The code, or one of this side's where it has no number.
+    pub(in crate::catalog::mcp) fn code(&self) -> i32 {
+        self.code
     }
 
     /// The error in a text, and the request that it names, if it is a message with an error.

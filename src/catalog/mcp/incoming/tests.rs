@@ -1,13 +1,13 @@
-use rmcp::model::JsonRpcMessage;
-use serde_json::Value;
+use rmcp::model::{JsonRpcMessage, RequestId};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::catalog::mcp::message::UNNUMBERED;
 
 /// What is passed on of a text; each must be a message to the library.
 fn read(incoming: &Incoming, text: &str, posted: Option<i64>) -> Vec<Value> {
-    let posted = posted.map(RequestId::Number);
-    let messages = incoming.read(text.as_bytes(), posted.as_ref(), None);
+    let mut awaited = posted.map(|id| Awaited::new(RequestId::Number(id)));
+    let messages = incoming.read(text.as_bytes(), awaited.as_mut(), None);
     for message in &messages {
         serde_json::from_str::<ServerJsonRpcMessage>(message)
             .unwrap_or_else(|error| panic!("{error}: {message}"));
@@ -122,7 +122,6 @@ fn what_is_no_message_is_dropped_and_counted_and_never_answered() {
         r#"{"level":30,"msg":"cut"#,
         r#"{"level":30,"id":7,"msg":{"jsonrpc":"2.0","id":7,"result":{}},"x"#,
         "[1,2]",
-        "[info] {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}",
         "null",
         "\"text\"",
         r#"{"jsonrpc":"2.0"}"#,
@@ -139,6 +138,31 @@ fn what_is_no_message_is_dropped_and_counted_and_never_answered() {
     }
     assert!(read(&incoming, " \r", None).is_empty(), "an empty line is none");
     assert!(incoming.results.take(&RequestId::Number(7)).is_none());
+}
+
+#[test]
+fn what_stands_beside_other_text_is_read_and_what_follows_it_fails() {
+    let answer = |id: i64| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+    for text in [
+        format!("[info] {}", answer(7)),
+        format!("{}{}", answer(7), answer(8)),
+        format!("{} {}", answer(7), &answer(8)[..35]),
+    ] {
+        let incoming = incoming();
+        let passed = read(&incoming, &text, None);
+        assert_eq!(passed[0]["id"], 7, "{text}");
+        let second = passed.get(1).map(|message| message["id"].clone());
+        assert_eq!(second, (!text.starts_with('[')).then(|| json!(8)), "{text}");
+        assert!(note(&incoming).contains("not one line or one event"), "{}", note(&incoming));
+    }
+}
+
+#[test]
+fn an_answer_to_another_request_is_none_where_only_one_can_be_answered() {
+    let answer = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
+    assert!(read(&incoming(), answer, Some(9)).is_empty());
+    assert_eq!(read(&incoming(), answer, Some(7)).len(), 1);
+    assert_eq!(read(&incoming(), answer, None).len(), 1);
 }
 
 #[test]

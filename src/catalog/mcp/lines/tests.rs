@@ -153,3 +153,44 @@ async fn a_large_message_is_not_read_on_before_there_is_a_place_for_it() {
     relayed.await;
     assert!(unread.is_empty());
 }
+
+#[tokio::test]
+async fn a_message_over_several_lines_passes_as_one() {
+    let indented = "{\n  \"jsonrpc\": \"2.0\",\n  \"id\": 1,\n  \"method\": \"ping\"\n}\n";
+    let one = indented.trim_end().replace('\n', " ");
+    for (input, expected) in [
+        (indented.to_owned(), format!("{one}\n")),
+        (indented.replace('\n', "\r\n"), format!("{one}\n")),
+        (format!("{indented}{PING}\n{indented}"), format!("{one}\n{PING}\n{one}\n")),
+        // What is open and is none gives way to a message.
+        (format!("{{ \"port\":\n{PING}\n"), format!("{PING}\n")),
+        (format!("{{\n{indented}"), format!("{one}\n")),
+        (format!("{{\n\"jsonrpc\": \"2.0\",\n{PING}\n"), format!("{PING}\n")),
+    ] {
+        let passed = relayed(&input, 1_000).await.replace("  ", " ");
+        assert_eq!(passed, expected.replace("  ", " "), "{input}");
+    }
+    // Its lines together are bounded as one is.
+    let passed = relayed(&format!("{indented}{PING}\n"), 50).await;
+    assert!(passed.contains("message too long"), "{passed}");
+    assert!(passed.ends_with(&format!("{PING}\n")), "{passed}");
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_go_on_is_given_up_in_time() {
+    let (mut child, from) = tokio::io::duplex(PIPE_BYTES);
+    let (mut reader, writer) = tokio::io::duplex(PIPE_BYTES);
+    let bounds = Bounds { next_line_max: Duration::from_millis(50), ..CHILD };
+    let relayed = tokio::spawn(relay(from, writer, bounds, ResponseLimits::default()));
+    child.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\n").await.unwrap();
+    let mut error = vec![0; 30];
+    // The child stays, and says nothing more.
+    let read = tokio::time::timeout(Duration::from_secs(20), reader.read_exact(&mut error));
+    read.await.expect("it is given up").unwrap();
+    child.write_all(format!("\"late\": 1}}}}\n{PING}\n").as_bytes()).await.unwrap();
+    drop(child);
+    relayed.await.unwrap();
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.ends_with(&format!("{PING}\n")), "{rest}");
+}
