@@ -26,6 +26,7 @@ use crate::support::{
 mod endpoint;
 mod eras;
 mod forms;
+mod habits;
 mod pipe;
 mod progress;
 mod public_clients;

@@ -16,7 +16,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWrite
 
 use crate::{
     model::ErrorCode,
-    transport::stdio::{self, LINE_BYTES_MAX},
+    transport::{
+        mcp::unmarked,
+        stdio::{self, LINE_BYTES_MAX},
+    },
 };
 
 /// Ids of pending requests that are remembered; further ones get no error when their server ends.
@@ -144,7 +147,7 @@ struct Cancelled<'a> {
 
 impl Head<'_> {
     fn of(line: &[u8]) -> Option<Head<'_>> {
-        serde_json::from_slice(line).ok()
+        serde_json::from_slice(unmarked(line)).ok()
     }
 
     fn id(&self) -> Option<String> {

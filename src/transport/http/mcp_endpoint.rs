@@ -104,7 +104,7 @@ impl McpEndpoint {
         let who = auth::agent();
         let body = tokio::select! {
             read = read(body, self.body_max) => match read {
-                Ok(body) => body,
+                Ok(body) => body.slice_ref(mcp::unmarked(&body)),
                 Err(refused) => return refused,
             },
             () = stopped_for(&self.stopping, BODY_AT_STOP) => {
@@ -120,7 +120,7 @@ impl McpEndpoint {
             counted.inspect(|counted| counted.headers(response.headers_mut()));
             return response;
         }
-        if let Some(error) = mcp::doubled_key(&body) {
+        if let Some(error) = mcp::doubled_key(&body).or_else(|| mcp::wrong_id(&body)) {
             let mut response = error::rpc(
                 StatusCode::BAD_REQUEST,
                 envelope.id,
@@ -139,12 +139,8 @@ impl McpEndpoint {
             return StatusCode::ACCEPTED.into_response();
         }
         parts.extensions.insert(who);
-        parts.headers.insert(header::ACCEPT, EITHER);
         let is_greeting = envelope.requests("initialize");
-        if is_greeting {
-            // Whoever greets wants a new session, whatever became of the last one.
-            parts.headers.remove(SESSION);
-        }
+        let body = settled(&mut parts.headers, body, is_greeting);
         self.begin_session(&parts).await;
         let endpoint = self.clone();
         let answered = async move {
@@ -257,6 +253,21 @@ fn too_many(refusal: Refusal, id: Value) -> Response {
     let mut response = error::rpc(status, id, RATE_LIMITED, &message, Some(data));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
+}
+
+/// Puts what rmcp wants in the place of what clients write; returns the body.
+fn settled(headers: &mut HeaderMap, body: Bytes, is_greeting: bool) -> Bytes {
+    headers.insert(header::ACCEPT, EITHER);
+    headers.remove(header::CONTENT_LENGTH);
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if kind.get(..JSON.len()).is_some_and(|kind| JSON.as_bytes().eq_ignore_ascii_case(kind)) {
+        headers.insert(header::CONTENT_TYPE, JSON);
+    }
+    if is_greeting {
+        // Whoever greets wants a new session, whatever became of the last one.
+        headers.remove(SESSION);
+    }
+    mcp::completed(&body).map_or(body, Bytes::from)
 }
 
 /// False for a request whose answer is a stream without end, where the client takes only JSON.

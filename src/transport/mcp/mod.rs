@@ -8,12 +8,14 @@ mod arguments;
 mod describe;
 mod listeners;
 mod options;
+mod reading;
 mod reporter;
 mod schema;
 mod server;
 mod unserved;
 
 pub use options::{LiveMcpOptions, McpOptions};
+pub(super) use reading::{completed, unmarked, wrong_id};
 pub use server::Mcp;
 pub(super) use server::counts;
 pub(super) use unserved::{doubled_key, explain};

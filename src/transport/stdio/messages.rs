@@ -32,7 +32,6 @@ use crate::transport::{
 /// Time in which answers may leave after the client has closed its end. Clients kill the process
 /// after 2 s.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The client at the other end of two streams.
 pub(super) struct Messages<R, W> {
@@ -88,14 +87,18 @@ where
                 return refused(error, id.map(RequestId::into_json_value));
             }
         };
-        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line).trim_ascii();
+        let line = mcp::unmarked(line.trim_ascii()).trim_ascii();
         if line.is_empty() {
             return Received::Ignored;
         }
         if let Some(error) = mcp::doubled_key(line) {
             return doubled(line, error);
         }
-        match serde_json::from_slice(line) {
+        if let Some(error) = mcp::wrong_id(line) {
+            return refused(error, id_in(line));
+        }
+        let completed = mcp::completed(line);
+        match serde_json::from_slice(completed.as_deref().unwrap_or(line)) {
             Ok(message) => self.message(message),
             Err(_) => no_message(line),
         }
