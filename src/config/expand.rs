@@ -22,10 +22,43 @@ pub(super) fn variable_alone(text: &str) -> Option<&str> {
     is_name(name).then_some(name)
 }
 
+/// The name of the variable that a text refers to as other programs do, and that is not expanded
+/// here: `$NAME`, `%NAME%`, `{{NAME}}`, `{env:NAME}`, also behind a word such as `Bearer`.
+pub(super) fn foreign_variable(text: &str) -> Option<&str> {
+    let text = text.trim();
+    if let Some(inner) = text.strip_suffix("}}") {
+        let (before, name) = inner.rsplit_once("{{")?;
+        let name = name.trim();
+        let name = name.strip_prefix("env.").or(name.strip_prefix("secrets.")).unwrap_or(name);
+        let is_alone = before.is_empty() || before.ends_with(char::is_whitespace);
+        return (is_alone && is_name(name)).then_some(name);
+    }
+    let word = text.rsplit(char::is_whitespace).next()?;
+    let between = |begin: &str, end: &str| word.strip_prefix(begin)?.strip_suffix(end);
+    let name = between("%", "%")
+        .or_else(|| between("{env:", "}"))
+        .or_else(|| word.strip_prefix("$env:"))
+        .or_else(|| word.strip_prefix('$'))?;
+    // In small letters it may be a password.
+    (is_name(name) && !name.contains(|c: char| c.is_ascii_lowercase())).then_some(name)
+}
+
 impl Resolver<'_> {
+    /// Refuses a reference to a variable that would be sent as it is written.
+    fn refuse_foreign(&mut self, at: &[&str], text: &str) {
+        let Some(name) = foreign_variable(text) else { return };
+        let message = format!(
+            "`{}` refers to a variable in a way that is not expanded here; write `${{{name}}}`; to \
+            send the text as it is, keep it in a variable of its own and refer to that",
+            at.join(".")
+        );
+        self.report(at, message);
+    }
+
     /// Replaces `${NAME}` by the environment variable; `$${` stands for `${`. A variable that is
     /// not set concerns the upstream at the path alone; anything else in the braces is a problem.
     pub(super) fn expanded(&mut self, at: &[&str], text: &str) -> String {
+        self.refuse_foreign(at, text);
         self.replaced(at, text, Self::variable)
     }
 
@@ -99,6 +132,9 @@ impl Resolver<'_> {
     /// the argument is a single word.
     pub(super) fn word(&mut self, at: &[&str], text: &str) -> String {
         let is_word = !text.contains(char::is_whitespace);
+        if is_word {
+            self.refuse_foreign(at, text);
+        }
         let expanded = self.replaced(at, text, |resolver, at, name| {
             if sounds_secret(name) && resolver.variables.contains_key(name) {
                 let message = format!(
@@ -132,4 +168,43 @@ fn sounds_secret(name: &str) -> bool {
     const PARTS: [&str; 7] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "KEY"];
     let name = name.to_ascii_uppercase();
     name.split('_').any(|part| PARTS.iter().any(|secret| part.ends_with(secret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::foreign_variable;
+
+    #[test]
+    fn references_of_other_programs_are_recognised_and_other_texts_are_not() {
+        for text in [
+            "$KEY",
+            "%KEY%",
+            "{{KEY}}",
+            "{{ KEY }}",
+            "{{env.KEY}}",
+            "Bearer $KEY",
+            "token {{ secrets.KEY }}",
+            "$env:KEY",
+            "{env:KEY}",
+        ] {
+            assert_eq!(foreign_variable(text), Some("KEY"), "{text}");
+        }
+        for text in [
+            "${KEY}",
+            "$${KEY}",
+            "$ecret",
+            "$",
+            "100%",
+            "%",
+            "a$KEY",
+            "{KEY}",
+            "x{{KEY}}",
+            "{{}}",
+            "$KEY and more",
+            "Pa$$W0RD",
+            "",
+        ] {
+            assert_eq!(foreign_variable(text), None, "{text}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    expand::has_variable,
+    expand::{foreign_variable, has_variable},
     keys::{
         UpstreamKeys, UpstreamKind,
         auth::{AccountKeys, Auth, SecretSource},
@@ -361,10 +361,11 @@ impl Resolver<'_> {
 
     /// Parses a URL without credentials.
     fn url(&mut self, name: &str, key: &str, text: &str) -> Option<Url> {
-        if has_variable(text) {
+        let is_foreign = |part: &str| foreign_variable(part).is_some();
+        if has_variable(text) || text.split(['/', '?', '&', '=']).any(is_foreign) {
             let message = format!(
-                "`upstreams.{name}.{key}` contains `${{`, and variables are not expanded in URLs; \
-                write the URL itself, and its secrets in `auth`"
+                "`upstreams.{name}.{key}` refers to a variable, and variables are not expanded in \
+                URLs; write the URL itself, and its secrets in `auth`"
             );
             self.report(&["upstreams", name, key], message);
             return None;

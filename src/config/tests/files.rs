@@ -106,6 +106,26 @@ fn variables_and_the_home_folder_are_expanded_and_never_sent_as_written() {
 }
 
 #[test]
+fn a_variable_in_the_form_of_another_program_is_refused_with_the_right_one() {
+    for (text, problem) in [
+        ("url = \"https://x.example/{{KEY}}/x\"", "variables are not expanded in URLs"),
+        ("url = \"https://x.example/?key=$KEY\"", "variables are not expanded in URLs"),
+        ("command = \"x\"\nenv = { A = \"$KEY\" }", "`upstreams.x.env.A` refers to a variable"),
+        ("command = \"x\"\nenv = { A = \"%KEY%\" }", "write `${KEY}`"),
+        ("command = \"x\"\nargs = [\"$KEY\"]", "write `${KEY}`"),
+        (
+            "url = \"https://x.example/\"\nheaders = { a = \"Bearer {{ KEY }}\" }",
+            "`upstreams.x.headers.a` refers to a variable in a way that is not expanded here; \
+            write `${KEY}`",
+        ),
+    ] {
+        let error = Folder::with(&format!("[upstreams.x]\n{text}\n")).load(&[], &[]);
+        let error = error.unwrap_err();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+}
+
+#[test]
 fn an_account_lacks_what_its_upstream_lacks() {
     let folder = Folder::with(
         r#"
