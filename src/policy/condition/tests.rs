@@ -362,6 +362,49 @@ fn an_expression_that_fails_denies_whatever_the_action() {
 }
 
 #[test]
+fn loops_and_sizes_of_objects_and_texts_are_those_of_cel() {
+    let args = json!({"o": {"a": 1, "b": 2}, "t": "grün", "l": [1, 2], "e": {}, "n": 5});
+    // A rule that denies: NO means that the expression holds.
+    for (expression, expected) in [
+        ("args.o.exists(key, key == 'a')", NO),
+        ("args.o.exists(key, args.o[key] == 2)", NO),
+        ("args.o.exists(key, key == 'c')", YES),
+        ("args.o.all(key, args.o[key] > 0)", NO),
+        ("args.o.map(key, args.o[key]).exists(value, value == 2)", NO),
+        ("args.o.filter(key, key == 'a').size() == 1", NO),
+        ("args.e.exists(key, true)", YES),
+        ("args.e.all(key, false)", NO),
+        ("size(args.o) == 2", NO),
+        ("args.o.size() == 2", NO),
+        ("size(args.e) == 0", NO),
+        ("size(args.t) == 4", NO),
+        ("args.t.size() == 4", NO),
+        ("size(args.l) == 2", NO),
+        ("args.t.exists(c, c == 'g')", ERROR),
+        ("args.t.all(c, c == 'g')", ERROR),
+        ("args.n.exists(c, true)", ERROR),
+        ("size(args.n) == 1", ERROR),
+    ] {
+        assert_eq!(cel(expression, args.clone()), expected, "{expression}");
+    }
+    for (expression, words) in [
+        ("args.t.exists(c, c == 'g')", "and not through a string"),
+        ("args.n.exists(c, true)", "and not through a number"),
+        ("args.t.map(c, c).size() == 1", "and not through a string"),
+        ("size(args.n) == 1", "`size` does not take a number"),
+        ("args.n.contains('x')", "`contains` of a number does not take a string"),
+        ("args.t + args.n == 'x'", "the expression has a type error"),
+    ] {
+        let file = json!({"tools": {"t.x": {"rules": [{"action": "deny", "when": expression}]}}});
+        let Verdict::Deny(denial) = decide(&load(&file.to_string()), "t.x", args.clone()).verdict
+        else {
+            panic!("denied")
+        };
+        assert!(denial.message.contains(words), "{expression}: {}", denial.message);
+    }
+}
+
+#[test]
 fn the_reason_of_a_failure_contains_no_values() {
     let policy =
         load(r#"{"tools": {"t.x": {"rules": [{"action": "deny", "when": "args.x > 5"}]}}}"#);

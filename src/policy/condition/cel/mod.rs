@@ -13,6 +13,7 @@ mod equality;
 mod functions;
 mod size;
 mod value;
+mod words;
 
 use std::{
     cmp::Ordering,
@@ -81,12 +82,12 @@ impl Expression {
         let parsed = catch_unwind(|| ENV.parser().max_recursion_depth(64).parse(source));
         let parsed = parsed.map_err(|_| "the expression cannot be parsed".to_owned())?;
         let mut tree = parsed.map_err(|errors| {
-            let first = errors.errors.first().map_or("unknown error", |error| error.msg.as_str());
+            let first = errors.errors.first().map_or("", |error| error.msg.as_str());
             let (line, column) = errors.errors.first().map_or((0, 0), |error| error.pos);
             format!(
                 "the expression does not parse: {} (line {line}, column {column} of the \
                 expression)",
-                first[..first.floor_char_boundary(200)].trim()
+                words::syntax(first, source)
             )
         })?;
         let mut check = Check::new(find);
@@ -220,7 +221,10 @@ fn reason(error: &ExecutionError) -> String {
             format!("the expression reads `{key}`, which is missing; test it with `has()` first")
         }
         ExecutionError::NoSuchOverload(error) => {
-            format!("the expression has a type error: {error}")
+            format!("the expression has a type error: {}", words::types(error))
+        }
+        ExecutionError::UnexpectedType { got, want } => {
+            format!("the expression has a type error: {}", words::unexpected(got, want))
         }
         ExecutionError::UndeclaredReference(name) => {
             format!("the expression reads `{name}`, which is not known")
