@@ -44,6 +44,8 @@ const ESCAPED: &str = "the code is escaped once too often: line breaks and quote
     `\\n` and `\\\"`; send it as it is";
 const LINE_BREAK: &str = "a string in quotes ends on its line: write `\\n` for a line break in it, \
     or use a template in backticks";
+const TYPOGRAPHIC: &str = "the code has typographic quotes such as `“` or `’`: write `\"`, `'` or \
+    backticks";
 const RETURN_VALUE: &str = "the program's value is what it returns: end with `return value`";
 
 /// Names that other runtimes define, each with its hint.
@@ -103,6 +105,9 @@ const MISSING: &[(&str, &str)] = &[
 /// Names of the HTML escapes that code has most often.
 const HTML_ESCAPES: [&str; 8] = ["lt", "gt", "amp", "quot", "apos", "nbsp", "#39", "#x27"];
 
+/// Quotes that word processors put in the place of those of code.
+const TYPOGRAPHIC_QUOTES: [char; 8] = ['“', '”', '„', '‟', '‘', '’', '‚', '‛'];
+
 /// Returns the hint for an error at run time of this source, if its cause is known.
 pub(super) fn for_error(name: &str, message: &str, source: &str) -> Option<&'static str> {
     if message.contains("Code generation from strings disallowed") {
@@ -151,7 +156,15 @@ fn escaped(message: &str, program: &str, at: usize) -> Option<&'static str> {
     if is_near && [r"\n", r"\r", r"\t", r#"\""#, r"\'"].iter().any(|escape| line.contains(escape)) {
         return Some(ESCAPED);
     }
-    message.contains("Unterminated string").then_some(LINE_BREAK)
+    let is_unterminated = message.contains("Unterminated string");
+    let is_typographic = match is_unterminated {
+        true => line.contains(TYPOGRAPHIC_QUOTES),
+        false => after.starts_with(TYPOGRAPHIC_QUOTES) || before.ends_with(TYPOGRAPHIC_QUOTES),
+    };
+    if is_typographic {
+        return Some(TYPOGRAPHIC);
+    }
+    is_unterminated.then_some(LINE_BREAK)
 }
 
 fn entity(name: &str) -> String {

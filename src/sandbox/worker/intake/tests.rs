@@ -405,6 +405,10 @@ fn code_that_was_escaped_once_too_often_is_refused_and_told_so() {
         (r"const k = 1;\n\treturn k", "escaped once too often"),
         ("const k = \\\"x\\\";\nreturn k", "escaped once too often"),
         (r"const k = \'x\'; return k", "escaped once too often"),
+        ("const k = “one”; return k", "typographic quotes"),
+        ("return tools.x.y({ a: ‘one’ })", "typographic quotes"),
+        ("return 1;\nconst k = \"one”; return k", "typographic quotes"),
+        ("const k = 'one’", "typographic quotes"),
         ("const k = 'one\ntwo'; return k", "backticks"),
         ("const k = \"one\r\ntwo\"; return k", "backticks"),
     ] {
@@ -412,7 +416,12 @@ fn code_that_was_escaped_once_too_often_is_refused_and_told_so() {
         assert!(error.hint.as_ref().is_some_and(|said| said.contains(hint)), "{code}: {error:?}");
         assert!(error.line.is_some(), "{code}: {error:?}");
     }
-    for code in ["const s = '&lt;';\nreturn )", r"const s = 'a\nb';\nreturn )", "return ("] {
+    for code in [
+        "const s = 'it’s'; return )",
+        "const s = '&lt;';\nreturn )",
+        r"const s = 'a\nb';\nreturn )",
+        "return (",
+    ] {
         let error = error(code.replace("\\nreturn", "\nreturn").as_str());
         assert_eq!(error.hint, None, "{code}");
     }
