@@ -1,5 +1,6 @@
-// Looks whether the call of this page still waits, and loads the page again once it does not.
-// Shows plain text only and decides nothing.
+// Looks whether the call of this page still waits, and loads the page again once it does not, or
+// once this browser may not see it any more. Any other failure passes: the page stays, and the
+// next look may succeed. Shows plain text only and decides nothing.
 "use strict";
 const left = document.getElementById("left");
 const look = async () => {
@@ -9,7 +10,9 @@ const look = async () => {
       headers: { accept: "application/json" },
       redirect: "error",
     });
-    const now = answer.ok ? await answer.json() : {};
+    if (answer.status === 401 || answer.status === 404) return location.reload();
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const now = await answer.json();
     if (now.status !== "pending") return location.reload();
     left.textContent = now.left;
     document.title = now.title;

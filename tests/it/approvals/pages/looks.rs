@@ -201,6 +201,56 @@ async fn the_page_of_a_waiting_call_notices_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_of_a_waiting_call_outlasts_what_passes() {
+    let policed = Policed::start(ASKS).await;
+    let browser = Browser::sign_in(&policed).await;
+    let (_, _, path) = parked(&policed, "x").await;
+    let card = browser.get(&path).await;
+    let script = between(&card, "<script>", "</script>");
+    // The script in a browser that is made up: each answer is one look.
+    let code = format!(
+        "const look = async (answers) => {{
+            const left = {{ textContent: 'as sent' }};
+            const document = {{ title: 'as sent', getElementById: () => left }};
+            let reloads = 0, next;
+            const location = {{ pathname: '/approvals/x', reload: () => {{ reloads += 1 }} }};
+            const setTimeout = (again) => {{ next = again }};
+            const fetch = async () => {{
+                const [status, body] = answers.shift();
+                if (status === 0) throw new TypeError('no network');
+                return {{ status, ok: status === 200, json: async () => JSON.parse(body) }};
+            }};
+            (() => {{ {script} }})();
+            while (answers.length && next) {{
+                const again = next;
+                next = undefined;
+                await again();
+            }}
+            return [reloads, left.textContent, document.title, Boolean(next)];
+        }};
+        const waits = [200, JSON.stringify({{ status: 'pending', left: '1 min', title: 'T' }})];
+        const done = [200, JSON.stringify({{ status: 'denied', left: '', title: 'T' }})];
+        const silent = [[0], [500, ''], [503, ''], [429, ''], [200, '<html>']];
+        return {{
+            waits: await look([waits]),
+            silent: await Promise.all(silent.map((answer) => look([answer]))),
+            back: await look([...silent, waits]),
+            over: await Promise.all([done, [401, ''], [404, '']].map((answer) => look([answer]))),
+        }}"
+    );
+    let ran = policed.server.run(&code).await;
+    let silent = json!([0, "the server does not answer", "as sent", true]);
+    let reloaded = json!([1, "as sent", "as sent", false]);
+    let expected = json!({
+        "waits": [0, "1 min", "T", true],
+        "silent": vec![silent; 5],
+        "back": [0, "1 min", "T", true],
+        "over": vec![reloaded; 3],
+    });
+    assert_eq!(ran["result"], expected, "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn digests_are_folded_and_times_are_local_with_the_exact_one_beside() {
     let policed = Policed::start(ASKS).await;
     let browser = Browser::sign_in(&policed).await;
