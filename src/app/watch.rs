@@ -1,7 +1,8 @@
 //! Notices changes of files. Reads none of them.
 //!
 //! The system's notices are taken where there are any; beside them the files are compared every few
-//! seconds, for file systems without notices and for folders that do not exist yet.
+//! seconds, for file systems without notices and for folders that do not exist yet. However a
+//! change is noticed, it is reported once the files are at rest: one may be half written.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 /// Time that files must be unchanged before they are read: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -47,39 +48,45 @@ impl FileWatch {
         &self.files
     }
 
-    /// Waits for a change; returns the files that changed, which are at rest by then.
+    /// Waits for a change; returns the files that changed, which are at rest by then. May be
+    /// dropped at any time: what was not returned is noticed again.
     pub(super) async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
-            let changed = self.differing();
-            if !changed.is_empty() {
-                return changed;
+            if self.present() != self.known {
+                let present = self.at_rest().await;
+                let known = std::mem::replace(&mut self.known, present);
+                let pairs = self.files.iter().zip(known.iter().zip(&self.known));
+                let differing = pairs.filter(|(_, (known, now))| known != now);
+                let changed: Vec<_> = differing.map(|(file, _)| file.clone()).collect();
+                // Files that are again as they were have not changed.
+                if !changed.is_empty() {
+                    return changed;
+                }
             }
             tokio::select! {
-                Some(()) = self.notices.recv() => self.quiet().await,
+                Some(()) = self.notices.recv() => {}
                 () = tokio::time::sleep(POLL_EVERY) => {}
             }
         }
     }
 
-    fn differing(&mut self) -> Vec<PathBuf> {
-        let pairs = self.files.iter().zip(&mut self.known);
-        let differing = pairs.filter_map(|(file, known)| {
-            let now = Some(fingerprint(file));
-            (std::mem::replace(known, now) != now).then(|| file.clone())
-        });
-        differing.collect()
+    fn present(&self) -> Vec<Option<Fingerprint>> {
+        self.files.iter().map(|file| Some(fingerprint(file))).collect()
     }
 
-    /// Waits until the files are unchanged for a moment.
-    async fn quiet(&mut self) {
-        let notices = &mut self.notices;
-        let rest = async {
-            while tokio::time::timeout(QUIET, notices.recv()).await.is_ok_and(|next| next.is_some())
-            {
+    /// Waits until the files have been unchanged for a moment; returns their fingerprints.
+    async fn at_rest(&self) -> Vec<Option<Fingerprint>> {
+        let give_up = Instant::now() + QUIET_WITHIN;
+        let mut before = self.present();
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let present = self.present();
+            // A file that keeps changing is read as it is.
+            if present == before || Instant::now() >= give_up {
+                return present;
             }
-        };
-        // A file that keeps changing is read as it is.
-        drop(tokio::time::timeout(QUIET_WITHIN, rest).await);
+            before = present;
+        }
     }
 }
 
@@ -134,4 +141,60 @@ fn fingerprint(file: &Path) -> Fingerprint {
     let about = fs::metadata(file).ok()?;
     let changed = (about.ctime(), about.ctime_nsec());
     Some((about.modified().ok()?, about.len(), about.ino(), changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Writes a file in pieces, each within the quiet time of the one before, and meanwhile waits
+    /// for the change; returns what is in the file when the change is reported.
+    async fn reported(watch: &mut FileWatch, file: &Path, pieces: &[&str]) -> String {
+        let writing = async {
+            let mut file = fs::File::create(file).unwrap();
+            for piece in pieces {
+                file.write_all(piece.as_bytes()).unwrap();
+                tokio::time::sleep(QUIET / 2).await;
+            }
+        };
+        let reading = async {
+            assert_eq!(watch.changed().await, [file.to_path_buf()]);
+            fs::read_to_string(file).unwrap()
+        };
+        // In this order, so that a slow machine delays both.
+        futures::future::join(writing, reading).await.1
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_being_written_is_reported_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("airlock.toml");
+        // When the watching begins, and by a later notice.
+        let mut watch = FileWatch::start(vec![file.clone()]);
+        assert_eq!(reported(&mut watch, &file, &["a", "b", "c", "d"]).await, "abcd");
+        assert_eq!(reported(&mut watch, &file, &["1", "2", "3", "4"]).await, "1234");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_keeps_changing_is_reported_after_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("airlock.toml");
+        let mut watch = FileWatch::start(vec![file.clone()]);
+        let begun = Instant::now();
+        let writing = async {
+            for length in 0..1_000 {
+                fs::write(&file, "x".repeat(length)).unwrap();
+                tokio::time::sleep(QUIET / 2).await;
+            }
+        };
+        tokio::select! {
+            // In this order, so that a slow machine delays both.
+            biased;
+            () = writing => panic!("it was not reported while it changed"),
+            found = watch.changed() => assert_eq!(found, std::slice::from_ref(&file)),
+        }
+        assert!(begun.elapsed() >= QUIET_WITHIN, "{:?}", begun.elapsed());
+    }
 }
