@@ -5,6 +5,7 @@ pub mod base64_text;
 pub mod confusables;
 pub mod digest;
 pub mod error;
+pub mod file;
 pub mod instance;
 pub mod integers;
 pub mod json;

@@ -51,7 +51,7 @@ pub use resolved::{
 };
 pub use shape::Shape;
 pub use show::Setting;
-pub use source::{Environment, Flag, ProcessEnvironment};
+pub use source::{Environment, Flag, ProcessEnvironment, read};
 pub use toml_json::toml_value;
 
 /// Checked configuration.
@@ -253,7 +253,7 @@ impl Config {
         match self.sources.file() {
             None => self.file_digest.is_none(),
             Some(file) => {
-                let now = std::fs::read(self.sources.folder.join(file));
+                let now = source::read(&self.sources.folder.join(file));
                 now.is_ok_and(|bytes| Some(sha256(&bytes)) == self.file_digest)
             }
         }

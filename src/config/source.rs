@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,7 @@ use super::{
     shape::Shape,
     toml_json::to_json,
 };
-use crate::base::{digest::sha256, suggest::nearest, text::decoded};
+use crate::base::{digest::sha256, file, suggest::nearest, text::decoded};
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -124,14 +125,7 @@ impl Layers {
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), Problem> {
         let file_problem =
             |message: String| Problem { origin: Origin::File(path.to_path_buf(), 0), message };
-        let size = std::fs::metadata(path)
-            .map_err(|error| file_problem(format!("cannot be read: {error}")))?
-            .len();
-        if size > FILE_BYTES_MAX {
-            return Err(file_problem(format!("is {size} bytes; the limit is {FILE_BYTES_MAX}")));
-        }
-        let bytes = std::fs::read(path)
-            .map_err(|error| file_problem(format!("cannot be read: {error}")))?;
+        let bytes = read(path).map_err(|error| file_problem(format!("cannot be read: {error}")))?;
         self.add_text(path, &bytes)
     }
 
@@ -262,6 +256,12 @@ fn is_foreign(name: &str) -> bool {
         || name.starts_with("AIRLOCK_SERVICE_")
         || name.starts_with("AIRLOCK_PORT_")
         || name.starts_with("AIRLOCK_TEST_")
+}
+
+/// Returns the content of a configuration file, which is a regular file of at most 1 MiB. Never
+/// waits for another process.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    file::read(path, FILE_BYTES_MAX)
 }
 
 /// Returns the file to read: the requested one, or else the first that exists of `airlock.toml` in

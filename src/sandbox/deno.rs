@@ -5,13 +5,15 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File, Metadata},
+    fs::{self, Metadata},
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
+
+use crate::base::file;
 
 /// The release that is used; its packages are npm's `deno@2.9.6` and PyPI's `deno==2.9.6`.
 pub const VERSION: &str = "2.9.6";
@@ -131,10 +133,8 @@ fn behind_shim(deno: &Path) -> Option<PathBuf> {
 /// the jail does not have.
 fn is_executable(path: &Path) -> bool {
     let mut magic = [0; 4];
-    // Reading anything else, such as a pipe, may block forever.
-    fs::metadata(path).is_ok_and(|file| file.is_file())
-        && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
-        && magic == *b"\x7fELF"
+    let read = file::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"\x7fELF"
 }
 
 /// Returns the first of the candidates that may be used. Blocks.
@@ -165,7 +165,7 @@ pub fn choose(candidates: &[PathBuf], allowed_sha256: Option<&str>) -> Result<De
 /// `allowed_sha256`, in lower-case hexadecimal digits.
 pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoError> {
     let unreadable = |source| DenoError::Unreadable { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = file::open(path).map_err(unreadable)?;
     let identity = identity_of(&file.metadata().map_err(unreadable)?);
     let mut digest = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];

@@ -6,8 +6,6 @@
 //! Watches no files; whoever does calls [`ReloadingPolicy::reload`].
 
 use std::{
-    fs,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
-    base::text::decoded,
+    base::{file, text::decoded},
     policy::{Layer, LayerScope, Options, Policy, Problem, Profile},
 };
 
@@ -98,12 +96,7 @@ impl PolicyFile {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
-    }
+    let bytes = file::read(path, FILE_BYTES_MAX).map_err(|error| error.to_string())?;
     decoded(&bytes).map(str::to_owned).map_err(|error| error.to_string())
 }
 

@@ -6,7 +6,9 @@ mod listening;
 
 use serde_json::{Value, json};
 
-use crate::support::server::{OPEN, TestServer, demo, demo_named, eventually, lives, processes_of};
+use crate::support::server::{
+    OPEN, PATIENCE, TestServer, airlock, demo, demo_named, eventually, lives, processes_of,
+};
 
 const OK: fn(&Value) -> bool = |health| health["configuration"]["status"] == "ok";
 
@@ -174,6 +176,53 @@ async fn a_broken_file_changes_nothing_until_it_is_mended() {
     server.write_config(&good);
     let health = server.health(OK).await;
     assert_eq!(health["status"], "ok", "{health}");
+}
+
+/// A pipe that nobody writes to, in place of a file.
+fn pipe(path: &std::path::Path) {
+    std::fs::remove_file(path).ok();
+    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_or_a_device_in_place_of_a_file_is_refused_and_never_waited_for() {
+    let policy = "[policy]\nprofile = \"open\"\nfiles = [\"policy.yaml\"]\n";
+    let more = format!("{policy}{}", demo(&[]));
+    let folder = tempfile::TempDir::new().unwrap();
+    let rules = folder.path().join("policy.yaml");
+    let allow = "version: \"1\"\ndefault: allow\n";
+    std::fs::write(&rules, allow).unwrap();
+    let server = TestServer::within(folder, &more).await;
+    server.health(|health| OK(health) && ready(health) == ["demo"]).await;
+    let good = std::fs::read_to_string(server.config_file()).unwrap();
+    let says = async |part: &str| server.health(|health| health.to_string().contains(part)).await;
+
+    pipe(&rules);
+    says("the policy file cannot be read: it is a pipe, not a file").await;
+    std::fs::remove_file(&rules).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &rules).unwrap();
+    says("the policy file cannot be read: it is a device, not a file").await;
+    let command = async |args: &[&str]| {
+        let ended =
+            tokio::time::timeout(PATIENCE, airlock(&server.config_file()).args(args).output());
+        String::from_utf8(ended.await.expect("it waits for nobody").unwrap().stderr).unwrap()
+    };
+    let lint = command(&["policy", "lint"]).await;
+    assert!(lint.contains("it is a device, not a file"), "{lint}");
+    std::fs::remove_file(&rules).unwrap();
+    std::fs::write(&rules, allow).unwrap();
+
+    pipe(&server.config_file());
+    says("cannot be read: it is a pipe, not a file").await;
+    for args in [&["config", "check"][..], &["upstreams", "list"], &["serve"]] {
+        let said = command(args).await;
+        assert!(said.contains("it is a pipe, not a file"), "{args:?}: {said}");
+    }
+    let ran = server.run("return await tools.demo.add({ a: 1, b: 2 })").await;
+    assert_eq!(ran["result"]["sum"], 3, "{ran}");
+    server.write_config(&good);
+    server.health(OK).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

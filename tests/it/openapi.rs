@@ -352,7 +352,10 @@ async fn a_description_that_cannot_be_had_says_which_and_why() {
             Document::File("/nowhere/spec.yaml".into()),
             "its OpenAPI document `/nowhere/spec.yaml` cannot be read: No such file",
         ),
-        (Document::File("/".into()), "its OpenAPI document `/` is not a file"),
+        (
+            Document::File("/".into()),
+            "its OpenAPI document `/` cannot be read: it is a folder, not a file",
+        ),
     ] {
         let catalog = started(upstream("up", spec, Some(service.url("/")))).await;
         let status = catalog.status().remove(0);

@@ -1,14 +1,13 @@
 //! Reads a secret from the place that the owner configured.
 
-use tokio::io::AsyncReadExt;
+use std::{io::Read, path::Path};
 
 use super::{
     config::SecretSource,
     keychain,
     vault::{VALUE_BYTES_MAX, Vault},
 };
-use crate::base::{offload::offload, text::decoded};
-use std::path::Path;
+use crate::base::{file, offload::offload, text::decoded};
 
 /// The value that a reference leads to. The error is free of values.
 pub(in crate::catalog) async fn resolve(
@@ -34,9 +33,12 @@ pub(in crate::catalog) async fn resolve(
 async fn read_file(path: &Path) -> Result<String, String> {
     let failed =
         |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
-    let mut bytes = Vec::new();
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    file.take(VALUE_BYTES_MAX as u64).read_to_end(&mut bytes).await.map_err(failed)?;
+    let own = path.to_path_buf();
+    let read = offload(move || {
+        let mut bytes = Vec::new();
+        file::open(&own)?.take(VALUE_BYTES_MAX as u64).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let bytes = read.await.map_err(std::io::Error::other).and_then(|read| read).map_err(failed)?;
     let text = decoded(&bytes)
         .map_err(|error| format!("the file `{}` cannot be read: {error}", path.display()))?;
     let line = text.lines().next().unwrap_or_default().trim();

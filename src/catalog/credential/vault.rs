@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -19,6 +19,8 @@ use chacha20poly1305::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::base::file;
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -215,7 +217,7 @@ impl Vault {
         let path = &self.0.file;
         let failed = |source| VaultError::File { path: path.clone(), done: "read", source };
         let mut text = String::new();
-        match File::open(path) {
+        match file::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Sheet { version: VERSION, secrets: BTreeMap::new() });
             }
@@ -273,7 +275,7 @@ fn is_name(name: &str) -> bool {
 
 fn read_or_make_key(path: &Path, may_make: bool) -> Result<String, VaultError> {
     let failed = |done| move |source| VaultError::File { path: path.to_path_buf(), done, source };
-    match File::open(path) {
+    match file::open(path) {
         Ok(file) => {
             let mode = file.metadata().map_err(failed("read"))?.permissions().mode();
             if mode & 0o077 != 0 {

@@ -59,7 +59,7 @@ use super::{
     },
 };
 use crate::{
-    base::{plural::counted, text::decoded},
+    base::{file, offload::offload, plural::counted, text::decoded},
     model::{Document, JsonObject},
 };
 
@@ -470,23 +470,13 @@ fn chosen(
 
 /// A file of the owner's, within its bound.
 async fn file(path: &Path) -> Result<Vec<u8>, ConnectError> {
-    use tokio::io::AsyncReadExt;
     let failed = |error: std::io::Error| {
         ConnectError::new(format!("its schema `{}` cannot be read: {error}", path.display()))
             .hint("check `spec` of the upstream: the path of a file, or an address")
     };
-    let opened = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut bytes = Vec::new();
-    opened
-        .take(introspection::ANSWER_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(failed)?;
-    if bytes.len() > introspection::ANSWER_BYTES_MAX {
-        let (path, max) = (path.display(), introspection::ANSWER_BYTES_MAX);
-        return Err(ConnectError::new(format!("its schema `{path}` is larger than {max} bytes")));
-    }
-    Ok(bytes)
+    let own = path.to_path_buf();
+    let read = offload(move || file::read(&own, introspection::ANSWER_BYTES_MAX as u64)).await;
+    read.map_err(std::io::Error::other).and_then(|read| read).map_err(failed)
 }
 
 impl Connection for GraphQlConnection {

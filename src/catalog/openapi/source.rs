@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{config::OpenApiConfig, read::DOCUMENT_BYTES_MAX};
 use crate::{
-    base::offload::offload,
+    base::{file, offload::offload},
     catalog::{
         credential::config::Credential,
         http::{
@@ -161,15 +161,8 @@ fn read_file(path: &Path) -> Result<(Bytes, Option<(SystemTime, u64)>), ConnectE
         ))
         .hint("`spec` is a path from the folder of the configuration file, or an address")
     };
-    // Before it is opened: whoever opens a pipe waits.
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(ConnectError::new(format!(
-            "its OpenAPI document `{}` is not a file",
-            path.display()
-        )));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = file::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     let stamp = metadata.modified().ok().map(|modified| (modified, metadata.len()));

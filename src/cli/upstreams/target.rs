@@ -1,15 +1,12 @@
 //! What is to be added: a URL, a document, a list of servers of an MCP client, or a program. Looks
 //! at the file system and changes nothing.
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{client_file, program, template::Template};
 use crate::{
     app::Failure,
-    base::text::decoded,
+    base::{file, text::decoded},
     catalog::{DocumentKind, UnusableDocument, document_kind},
     config::{Environment, ProcessEnvironment},
 };
@@ -156,18 +153,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         std::io::ErrorKind::NotFound => no_file(path),
         _ => Failure::other(format!("`{}` cannot be read: {error}", path.display())),
     };
-    // Before it is opened: whoever opens a pipe waits.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(Failure::other(format!("`{}` is not a file", path.display())));
-    }
-    let mut bytes = vec![];
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        let message = format!("`{}` is larger than {FILE_BYTES_MAX} bytes", path.display());
-        return Err(Failure::other(message));
-    }
-    Ok(bytes)
+    file::read(path, FILE_BYTES_MAX).map_err(failed)
 }
 
 fn no_file(path: &Path) -> Failure {
