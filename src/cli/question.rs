@@ -17,6 +17,9 @@ const PROMPT: &str = "Approve? [y/N/d(eny with a reason)] ";
 const REASON_PROMPT: &str = "Reason, which the program gets: ";
 /// Answers that are not understood before the question is given up.
 const TRIES: usize = 5;
+/// Time for which a card has just appeared: nobody has read it, so what is typed by then was meant
+/// for something else.
+const UNREAD_FOR: Duration = Duration::from_secs(1);
 /// Pause between two looks whether the call still waits.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
@@ -113,6 +116,8 @@ async fn answer(terminal: &Terminal, card: &str) -> io::Result<Option<Answer>> {
     if terminal.lines().is_some_and(|height| lines >= height) {
         terminal.show(&format!("The call above has {lines} lines: scroll up to see all.\n"))?;
     }
+    // Whatever is typed until the prompt is there is discarded with it.
+    tokio::time::sleep(UNREAD_FOR).await;
     for _ in 0..TRIES {
         let Some(line) = terminal.ask(PROMPT).await? else { return Ok(None) };
         match understood(&line) {

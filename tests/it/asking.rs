@@ -1,6 +1,9 @@
 //! Calls that wait for approval, and a person at a terminal who is asked about them.
 
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -17,6 +20,8 @@ use crate::{
     },
 };
 
+/// Time for which a call has just appeared, in which nothing answers.
+const UNREAD_FOR: Duration = Duration::from_secs(1);
 const PROMPT: &str = "Approve? [y/N/d(eny with a reason)] ";
 
 /// A program in a file beside the server's configuration.
@@ -117,6 +122,34 @@ async fn what_was_typed_before_the_question_answers_nothing() {
     assert_eq!((code, policed.hits("notes.add")), (Some(126), 0), "{shown}");
     assert_eq!(shown.matches(PROMPT).count(), 1, "nothing was read but the answer: {shown}");
     assert_eq!(approvals(&policed).await[0]["status"], "denied");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_pressed_twice_answers_one_call_and_no_call_is_answered_unread() {
+    let policed = Policed::start(ASKS).await;
+    let code = "const made = await Promise.allSettled(['one', 'two', 'three'].map((text) =>
+            tools.demo.notes.add({ text })));
+        return made.map((end) => end.status)";
+    let mut terminal = run(&policed, code);
+    terminal.shows(PROMPT, 1).await;
+    terminal.press("y\ny\n");
+    // The next call has only just appeared.
+    terminal.shows("expires in", 2).await;
+    terminal.press("y\n");
+    terminal.shows(PROMPT, 2).await;
+    terminal.press("n\nyes\n");
+    let begun = Instant::now();
+    terminal.shows("expires in", 3).await;
+    terminal.press("y\ny");
+    terminal.shows(PROMPT, 3).await;
+    assert!(begun.elapsed() >= UNREAD_FOR, "{:?}", begun.elapsed());
+    terminal.press("n\n");
+    let (code, out, shown) = terminal.end().await;
+    assert_eq!(code, Some(0), "{shown}");
+    let statuses: Vec<String> = serde_json::from_str(&out).unwrap();
+    let made = statuses.iter().filter(|status| *status == "fulfilled").count();
+    assert_eq!((made, policed.hits("notes.add")), (1, 1), "{shown}");
+    assert_eq!(shown.matches(PROMPT).count(), 3, "nothing was read but the answers: {shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
