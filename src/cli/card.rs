@@ -4,8 +4,6 @@
 //! Programs and upstreams choose most of the text. Nothing of it can move the cursor, hide itself
 //! or look like a line of ours: it is escaped, and each line of it begins with a bar.
 
-use console::measure_text_width;
-
 use super::screen::duration;
 use crate::{
     base::{confusables::escaped_line, json::written::Written},
@@ -17,7 +15,7 @@ use crate::{
 const BAR: &str = "│ ";
 /// Columns of the names before the values.
 const NAME_COLUMNS: usize = 10;
-/// Columns that stay free at the right, for letters that a terminal draws wider than they count.
+/// Columns that stay free at the right, for terminals that break a line at its last column.
 const FREE_COLUMNS: usize = 4;
 /// Columns of a value, at least.
 const VALUE_COLUMNS_MIN: usize = 8;
@@ -96,11 +94,11 @@ fn fact(card: &mut String, name: &str, value: &str, columns: usize) {
 /// Adds a text after a bar. What does not fit goes on in lines of its own, so that the terminal
 /// breaks none: those begin with a bar too.
 fn push(card: &mut String, text: &str, before: &str, indent: usize, columns: usize) {
-    let room = columns.saturating_sub(BAR.chars().count() + FREE_COLUMNS);
+    let room = columns.saturating_sub(width_of(BAR) + FREE_COLUMNS);
     let indent = indent.min(room.saturating_sub(VALUE_COLUMNS_MIN));
-    let (mut line, mut width) = (before.to_owned(), measure_text_width(before));
+    let (mut line, mut width) = (before.to_owned(), width_of(before));
     for c in text.chars() {
-        let own = measure_text_width(c.encode_utf8(&mut [0; 4]));
+        let own = columns_of(c);
         if width + own > room {
             card.push_str(&format!("{BAR}{line}\n"));
             line = " ".repeat(indent);
@@ -110,6 +108,17 @@ fn push(card: &mut String, text: &str, before: &str, indent: usize, columns: usi
         width += own;
     }
     card.push_str(&format!("{BAR}{line}\n"));
+}
+
+fn width_of(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// Columns that a terminal takes for a character, at most. Terminals differ: many letters and signs
+/// are wide where Chinese, Japanese or Korean is read, and a table of widths is older or newer than
+/// that of the terminal.
+fn columns_of(c: char) -> usize {
+    if c.is_ascii() { 1 } else { 2 }
 }
 
 #[cfg(test)]

@@ -61,11 +61,32 @@ fn nothing_of_a_call_looks_like_a_line_of_ours() {
         let args = json!({ "text": text, (text.clone()): [text] }).to_string();
         let card = card(&approval(&text, &args), columns);
         for line in lines(&card) {
-            let width = measure_text_width(line) + BAR.chars().count();
+            let width = width_of(line) + width_of(BAR);
             assert!(width <= columns, "the terminal would break {line:?}");
             assert!(!line.chars().any(char::is_control) && !line.contains('\u{202e}'), "{line:?}");
         }
         let joined: String = lines(&card).concat().split_whitespace().collect();
         assert_eq!(joined.matches("Approve?").count(), 8, "nothing is left out: {card}");
+    }
+}
+
+#[test]
+fn a_card_fits_whatever_its_characters_take() {
+    // Wide, wide on some terminals, marks over others, and narrow.
+    for (c, widest) in
+        [("字", 2), ("한", 2), ("😀", 2), ("…", 2), ("ж", 2), ("é", 2), ("#\u{301}", 2), ("א", 1)]
+    {
+        for columns in [20, 80, 121] {
+            let text = c.repeat(200);
+            let args = json!({ "a": text, (text.clone()): 1 }).to_string();
+            let card = card(&approval(&text, &args), columns);
+            let first = c.chars().next().unwrap();
+            let characters = |line: &str| line.matches(first).count();
+            for line in lines(&card) {
+                assert!(characters(line) * widest <= columns - 2, "{columns}: {line:?}");
+            }
+            let all: usize = lines(&card).into_iter().map(characters).sum();
+            assert_eq!(all, 600, "nothing is left out: {card}");
+        }
     }
 }
