@@ -8,7 +8,41 @@ use super::{resolve::Resolver, resolved::UnsetVariable};
 
 /// Returns true if the text refers to a variable.
 pub(super) fn has_variable(text: &str) -> bool {
-    text.replace("$${", "").contains("${")
+    let mut rest = text;
+    while let Some((_, is_reference, after)) = before_brace(rest) {
+        if is_reference {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// What a text is before its first `${`, whether a reference begins there, and the rest from the
+/// brace on. Before a brace `$$` stands for `$`, so that every text can be written: `$${` is `${`,
+/// and `$$${NAME}` is a `$` and a variable.
+fn before_brace(text: &str) -> Option<(String, bool, &str)> {
+    let (before, rest) = text.split_at(text.find("${")? + 1);
+    let plain = before.trim_end_matches('$');
+    let dollars = before.len() - plain.len();
+    Some((format!("{plain}{}", "$".repeat(dollars / 2)), dollars % 2 == 1, rest))
+}
+
+/// Returns the string of the configuration that is expanded to this text. `is_before_variable`: a
+/// `${NAME}` is written right after it.
+pub fn unexpanded(text: &str, is_before_variable: bool) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut dollars = 0;
+    let after = is_before_variable.then_some('{');
+    for c in text.chars().map(Some).chain([None]) {
+        // Dollars are doubled where a brace comes after them.
+        if c.or(after) == Some('{') {
+            written.push_str(&"$".repeat(dollars));
+        }
+        dollars = if c == Some('$') { dollars + 1 } else { 0 };
+        written.extend(c);
+    }
+    written
 }
 
 /// The name of the variable that the text refers to and that is all of it, as shells and other MCP
@@ -55,8 +89,9 @@ impl Resolver<'_> {
         self.report(at, message);
     }
 
-    /// Replaces `${NAME}` by the environment variable; `$${` stands for `${`. A variable that is
-    /// not set concerns the upstream at the path alone; anything else in the braces is a problem.
+    /// Replaces `${NAME}` by the environment variable; before a brace `$$` stands for `$`. A
+    /// variable that is not set concerns the upstream at the path alone; anything else in the
+    /// braces is a problem.
     pub(super) fn expanded(&mut self, at: &[&str], text: &str) -> String {
         self.refuse_foreign(at, text);
         self.replaced(at, text, Self::variable)
@@ -70,19 +105,19 @@ impl Resolver<'_> {
     ) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(start) = rest.find("${") {
-            let (before, reference) = rest.split_at(start);
-            if let Some(before) = before.strip_suffix('$') {
-                out.push_str(before);
-                out.push_str("${");
-                rest = &reference[2..];
-                continue;
-            }
-            // Braces that stay open are no reference.
-            let Some((name, after)) = reference[2..].split_once('}') else { break };
-            out.push_str(before);
-            out.push_str(&variable(self, at, name));
+        while let Some((before, is_reference, after)) = before_brace(rest) {
+            out.push_str(&before);
             rest = after;
+            if is_reference {
+                match after[1..].split_once('}') {
+                    Some((name, after)) => {
+                        out.push_str(&variable(self, at, name));
+                        rest = after;
+                    }
+                    // Braces that stay open are no reference.
+                    None => out.push('$'),
+                }
+            }
         }
         out.push_str(rest);
         out
@@ -163,8 +198,9 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Returns true if the name of a variable suggests that it holds a secret.
-fn sounds_secret(name: &str) -> bool {
+/// Returns true if the name of a variable suggests that it holds a secret, so that it may not stand
+/// in an argument.
+pub fn sounds_secret(name: &str) -> bool {
     const PARTS: [&str; 7] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "KEY"];
     let name = name.to_ascii_uppercase();
     name.split('_').any(|part| PARTS.iter().any(|secret| part.ends_with(secret)))

@@ -297,7 +297,7 @@ pub struct UpstreamKeys {
     #[schemars(with = "String")]
     pub cwd: Option<String>,
     /// Environment variables of the program: a string, or a SECRET as in `auth`. `${NAME}` in a
-    /// string is expanded; `$${` is a literal `${`.
+    /// string is expanded; before a brace, `$$` is a literal `$`.
     pub env: BTreeMap<String, SecretSource>,
     /// Names of environment variables that the program inherits from the server, if they are set.
     pub env_pass: Vec<String>,

@@ -38,6 +38,7 @@ use crate::base::{digest::sha256, instance::ConfigIdentity};
 
 pub use crate::model::{Document, KeyPlace, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
+pub use expand::{sounds_secret, unexpanded};
 pub use keys::{
     ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile,
     RuntimeId, Sandbox, Synchronous,

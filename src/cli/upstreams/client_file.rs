@@ -71,7 +71,8 @@ pub(super) fn entries(
     ]);
     let is_gemini = path.components().any(|part| part.as_os_str() == ".gemini")
         || found.iter().any(|(_, server)| server.get("httpUrl").is_some());
-    let syntax = Syntax { known, inputs: inputs(&value), environment, bare: is_gemini };
+    let inputs = inputs(&value);
+    let syntax = Syntax { known, inputs, environment, bare: is_gemini, doubled: false };
     let reader = Reader { syntax, folder, seconds: !is_gemini };
     Ok(found.into_iter().map(|(name, server)| reader.entry(name, server)).collect())
 }

@@ -10,7 +10,7 @@ use super::{
     secret::{self, is_secret_header, is_secret_variable},
     template::{Piece, Template},
 };
-use crate::app::Failure;
+use crate::{app::Failure, config::unexpanded};
 
 /// Protocols of services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -351,7 +351,7 @@ impl Draft {
             script.push_str(&self.shell_word(arg, flag, env, keeper)?);
         }
         table["command"] = value("sh");
-        table["args"] = value(Array::from_iter(["-c", &script.replace("${", "$${")]));
+        table["args"] = value(Array::from_iter(["-c", &unexpanded(&script, false)]));
         Ok(())
     }
 

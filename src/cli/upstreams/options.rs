@@ -69,7 +69,8 @@ impl UpstreamOptions {
         let environment = ProcessEnvironment.variables();
         let read = |text: &str| {
             let (known, inputs) = (BTreeMap::new(), BTreeMap::new());
-            let syntax = Syntax { known, inputs, environment: &environment, bare: false };
+            let syntax =
+                Syntax { known, inputs, environment: &environment, bare: false, doubled: true };
             // What is no reference of ours is meant as it is.
             Template::read(text, &syntax).unwrap_or_else(|_| Template::text(text))
         };

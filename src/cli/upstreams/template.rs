@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::unexpanded;
+
 /// A part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -30,6 +32,8 @@ pub(super) struct Syntax<'s> {
     pub(super) environment: &'s BTreeMap<String, String>,
     /// `$NAME` is a variable too.
     pub(super) bare: bool,
+    /// `$$` before a brace is a `$`, as in the configuration.
+    pub(super) doubled: bool,
 }
 
 impl Template {
@@ -58,10 +62,13 @@ impl Template {
     /// The value as the configuration writes it, with `${NAME}` for variables; none if it refers
     /// to a secret or a file, which only a value of their own can.
     pub(super) fn written(&self) -> Option<String> {
+        let next = self.0.iter().skip(1).map(Some).chain([None]);
+        let is_variable = |piece: Option<&Piece>| matches!(piece, Some(Piece::Variable(_)));
         self.0
             .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => Some(text.replace("${", "$${")),
+            .zip(next)
+            .map(|(piece, next)| match piece {
+                Piece::Text(text) => Some(unexpanded(text, is_variable(next))),
                 Piece::Variable(name) => Some(format!("${{{name}}}")),
                 Piece::Secret(_) | Piece::File(_) => None,
             })
@@ -98,7 +105,9 @@ impl Template {
             let (before, from) = rest.split_at(at);
             pieces.push(Piece::Text(before.to_owned()));
             // Double braces enclose single ones.
-            let (piece, length) = if let Some(inner) = from.strip_prefix("${{") {
+            let (piece, length) = if syntax.is_doubled(from) {
+                (Piece::Text("$".into()), 2)
+            } else if let Some(inner) = from.strip_prefix("${{") {
                 match inner.find("}}") {
                     Some(end) => (of_continue(inner[..end].trim())?, end + 5),
                     None => (Piece::Text("$".into()), 1),
@@ -120,6 +129,12 @@ impl Template {
 }
 
 impl Syntax<'_> {
+    /// Returns true if the text begins with a `$` that is written twice.
+    fn is_doubled(&self, text: &str) -> bool {
+        let rest = text.trim_start_matches('$');
+        self.doubled && text.len() - rest.len() > 1 && rest.starts_with('{')
+    }
+
     /// A reference between braces.
     fn reference(&self, inner: &str) -> Result<Piece, String> {
         let unknown = || format!("${{{inner}}}");
@@ -186,10 +201,15 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Template, String> {
+        read_as(text, false)
+    }
+
+    fn read_as(text: &str, doubled: bool) -> Result<Template, String> {
         let environment = BTreeMap::from([("HERE".to_owned(), "x".to_owned())]);
         let known = BTreeMap::from([("workspaceFolder", "/work".to_owned())]);
         let inputs = BTreeMap::from([("level".to_owned(), "info".to_owned())]);
-        Template::read(text, &Syntax { known, inputs, environment: &environment, bare: true })
+        let environment = &environment;
+        Template::read(text, &Syntax { known, inputs, environment, bare: true, doubled })
     }
 
     #[test]
@@ -220,8 +240,25 @@ mod tests {
         for unknown in ["${command:x}", "${config:a.b}", "${{ github.token }}", "${a b}"] {
             assert_eq!(read(unknown), Err(unknown.to_owned()));
         }
-        let written = read("a ${NAME} $${").unwrap().written();
-        assert_eq!(written.as_deref(), Some("a ${NAME} $$${"));
         assert_eq!(read("${input:x}").unwrap().written(), None);
+    }
+
+    #[test]
+    fn a_dollar_before_a_brace_stays_one_in_both_directions() {
+        for (read_of, written) in [
+            ("a ${NAME} $${", "a ${NAME} $$$${"),
+            ("5$${NAME}", "5$$${NAME}"),
+            ("$$${NAME}$", "$$$$${NAME}$"),
+            ("${A}$${B}", "${A}$$${B}"),
+            ("${A}{}${B}", "${A}{}${B}"),
+            ("${open", "$${open"),
+            ("5$ and $$", "5$ and $$"),
+        ] {
+            let template = read(read_of).unwrap();
+            assert_eq!(template.written().as_deref(), Some(written), "{read_of}");
+            // What is written is read again as the same, where the dollars count as they do there.
+            assert_eq!(read_as(written, true), Ok(template), "{written}");
+        }
+        assert_eq!(read_as("$${NAME}", true), Ok(Template::text("${NAME}")));
     }
 }

@@ -145,3 +145,24 @@ fn an_account_lacks_what_its_upstream_lacks() {
     assert_eq!(unset("shop"), ["SPECS", "OWN"]);
     assert_eq!(unset("shop-other"), ["SPECS", "OTHER"]);
 }
+
+#[test]
+fn dollars_before_a_brace_can_be_written() {
+    let variables = [("KEY", "hunter2")];
+    for (written, value) in [
+        ("$${KEY}", "${KEY}"),
+        ("5$$${KEY}", "5$hunter2"),
+        ("$$$${KEY}", "$${KEY}"),
+        ("$$ $x $${open", "$$ $x ${open"),
+        ("${KEY}$$${KEY}", "hunter2$hunter2"),
+    ] {
+        let folder = Folder::with(&format!(
+            "[upstreams.x]\nurl = \"https://x.example/\"\nheaders = {{ a = \"{written}\" }}\n"
+        ));
+        let config = folder.load(&variables, &[]).unwrap();
+        let access = config.upstreams[0].access.as_ref().unwrap();
+        assert_eq!(access.headers["a"].expose(), value, "{written}");
+        let is_secret = value.contains("hunter2");
+        assert_eq!(access.secret_headers.contains("a"), is_secret, "{written}");
+    }
+}
