@@ -22,6 +22,7 @@ use crate::{
     base::{
         instance::{Instance, InstanceFile},
         offload::offload,
+        text::quoted,
     },
     catalog::{SharedResources, UpstreamConfig},
     config::{Changes, Config},
@@ -352,8 +353,4 @@ impl Candidate {
             upstreams.into_iter().filter(|upstream| is_new(upstream.name.as_str())).collect();
         Ok(Self { config, changes, needs_restart, policy, upstreams })
     }
-}
-
-fn quoted(keys: &[String]) -> String {
-    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }

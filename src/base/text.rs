@@ -1,4 +1,6 @@
-//! Truncates strings at character boundaries, and decodes text files.
+//! Truncates strings at character boundaries, lists names, and decodes text files.
+
+use std::fmt::Display;
 
 /// Bytes that are not the text of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,12 @@ pub fn decoded(bytes: &[u8]) -> Result<&str, NotText> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| NotText::Other)?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Returns names in backticks, with commas between them.
+pub fn quoted(names: impl IntoIterator<Item = impl Display>) -> String {
+    let quoted: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
 }
 
 /// Returns the longest prefix of at most `bytes_max` bytes that ends at a character boundary.

@@ -16,6 +16,8 @@ use rustix::{
     termios::{QueueSelector, tcflush, tcgetpgrp, tcgetwinsize, ttyname},
 };
 
+use crate::app::Failure;
+
 /// Pause between two looks for a line; nobody types faster.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of a line that are read, at most; a terminal keeps 4096.
@@ -106,6 +108,15 @@ impl Terminal {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The answer of the person at the terminal, no unless it is yes; none where nobody can be asked.
+pub(super) async fn confirmed(question: &str) -> Result<Option<bool>, Failure> {
+    let Some(terminal) = Terminal::of_a_person() else { return Ok(None) };
+    let answer = terminal.ask(&format!("{question} [y/N] ")).await;
+    let answer = answer.map_err(|error| Failure::other(format!("nobody can be asked: {error}")))?;
+    let answer = answer.unwrap_or_default().trim().to_ascii_lowercase();
+    Ok(Some(matches!(answer.as_str(), "y" | "yes")))
 }
 
 fn open(path: &OsStr) -> io::Result<File> {

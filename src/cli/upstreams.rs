@@ -1,7 +1,6 @@
 //! `airlock upstreams`: the services whose tools code may call, as the configuration names them.
 
 mod add;
-mod ask;
 mod client_file;
 mod copies;
 mod draft;
@@ -32,7 +31,7 @@ use super::{
 };
 use crate::{
     app::{self, Failure},
-    base::plural::counted,
+    base::{plural::counted, text::quoted},
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
     config::{Config, Upstream},
     service::view,
@@ -93,12 +92,11 @@ pub(super) async fn perform(
 
 fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Upstream, Failure> {
     config.upstreams.iter().find(|upstream| upstream.name == name).ok_or_else(|| {
-        let names: Vec<_> =
-            config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
-        let hint = if names.is_empty() {
-            "no upstreams are configured; `airlock upstreams add` adds one".into()
-        } else {
-            names.join(", ")
+        let hint = match quoted(config.upstreams.iter().map(|upstream| &upstream.name)) {
+            names if names.is_empty() => {
+                "no upstreams are configured; `airlock upstreams add` adds one".into()
+            }
+            names => names,
         };
         Failure::other(format!("there is no upstream `{name}`")).hint(hint)
     })

@@ -5,7 +5,7 @@ use jsonschema::{ValidationError, error::ValidationErrorKind, paths::LocationSeg
 use serde_json::Value;
 
 use super::{error::Problem, shape::Shape, source::Layers};
-use crate::base::suggest::nearest;
+use crate::base::{suggest::nearest, text::quoted};
 
 /// Longest preview of an invalid value in a message, in characters.
 const PREVIEW_CHARS_MAX: usize = 80;
@@ -63,10 +63,7 @@ fn unknown(path: &[String], key: &str, keys: &[String]) -> (Vec<String>, String)
     let prefix = if path.is_empty() { String::new() } else { format!("{}.", path.join(".")) };
     let hint = match nearest(key, keys.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{prefix}{near}`?"),
-        None => format!(
-            "the known keys are {}",
-            keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
-        ),
+        None => format!("the known keys are {}", quoted(keys)),
     };
     (full.clone(), format!("unknown key `{}`; {hint}", full.join(".")))
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{resolved::Upstream, show::Setting, source::Flag};
+use crate::base::text::quoted;
 
 /// Sections whose keys take effect at the next start: what they configure is open while the server
 /// runs.
@@ -69,9 +70,6 @@ impl Changes {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |names: &[String]| {
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        };
         let parts = [
             ("upstreams added: ", &self.added),
             ("upstreams changed: ", &self.changed),

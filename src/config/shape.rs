@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::{keys::Keys, toml_json::value_to_json};
+use crate::base::text::quoted;
 
 /// JSON Schema of the configuration, or of a part of it.
 #[derive(Debug, Clone)]
@@ -80,8 +81,7 @@ impl Shape {
             Some("string") => "a string".into(),
             Some("array") => "a list of strings".into(),
             Some("object") if node.get("properties").is_some() => {
-                let keys: Vec<_> = self.keys().iter().map(|key| format!("`{key}`")).collect();
-                format!("a table with {}", keys.join(", "))
+                format!("a table with {}", quoted(self.keys()))
             }
             Some("object") => "a table".into(),
             _ if node.get("anyOf").is_some() => "a string, or `{ env = \"NAME\" }`; in `auth` and \

@@ -5,7 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    base::{suggest, text::cut},
+    base::{
+        suggest,
+        text::{cut, quoted},
+    },
     catalog::{
         Catalog, arguments::ArgumentError, path, registry::visibility::ToolFilter, search::nearest,
     },
@@ -118,9 +121,6 @@ impl Catalog {
         let there: Vec<&str> =
             named.chain(silent).collect::<BTreeSet<&str>>().into_iter().collect();
         let nearest = nearest::among(cut(&namespace, GIVEN_BYTES_MAX), &there);
-        let quoted = |names: Vec<&str>| {
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        };
         let tops: Vec<&str> = there.iter().copied().filter(|name| !name.contains('.')).collect();
         let remedy = match (nearest.is_empty(), tops.len()) {
             (false, _) => format!("did you mean {}?", quoted(nearest)),

@@ -18,7 +18,10 @@ use super::{
     style::{Spelling, Style, encoded, text},
 };
 use crate::{
-    base::{base64_text, text::cut},
+    base::{
+        base64_text,
+        text::{cut, quoted},
+    },
     catalog::{
         http::message::{Part as Field, ServiceBody, ServiceRequest, Until},
         upstream::response::{ANSWER_BYTES_MAX, LARGE_BYTES},
@@ -194,10 +197,7 @@ fn headers(plan: &Plan, args: &JsonObject) -> Result<HeaderMap, String> {
 /// The way to write a body: the chosen one, else the first that fits the value. A text is sent as
 /// something else than JSON only where that is all there is, or it was chosen: it may be a slip.
 fn way<'p>(body: &'p Body, value: &Value, chosen: Option<&str>) -> Result<&'p MediaForm, String> {
-    let types = || {
-        let types = body.ways.iter().filter_map(|way| way.content_type.as_deref());
-        types.map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
-    };
+    let types = || quoted(body.ways.iter().filter_map(|way| way.content_type.as_deref()));
     if let Some(chosen) = chosen {
         let is_it = |way: &&MediaForm| {
             way.content_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(chosen))

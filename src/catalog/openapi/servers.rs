@@ -10,7 +10,11 @@ use super::{
     document::{Document, text},
     read::METHODS,
 };
-use crate::{base::text::cut, catalog::upstream::error::ConnectError, model::OperationPattern};
+use crate::{
+    base::text::{cut, quoted},
+    catalog::upstream::error::ConnectError,
+    model::OperationPattern,
+};
 
 /// Longest address of a server, in bytes.
 const ADDRESS_BYTES_MAX: usize = 2_000;
@@ -111,10 +115,8 @@ impl<'a> Servers<'a> {
                     .keys()
                     .find(|name| known.is_none_or(|known| !known.contains_key(*name)))
                 {
-                    let names = known.map(|known| {
-                        known.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-                    });
-                    let names = names
+                    let names = known
+                        .map(|known| quoted(known.keys()))
                         .filter(|names| !names.is_empty())
                         .unwrap_or_else(|| "none".to_owned());
                     let message = format!(

@@ -6,7 +6,6 @@ use serde_json::json;
 use url::Url;
 
 use super::{
-    ask::confirmed,
     copies::copy_of,
     draft::{Credential, Draft, Kind},
     file::Change,
@@ -25,6 +24,7 @@ use crate::{
         args::Output,
         running,
         screen::{Spinner, print, print_json},
+        terminal::confirmed,
     },
     config::{Config, Upstream},
 };
@@ -77,7 +77,7 @@ pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failur
     let change = Change::begin(config)?.with(&draft.name, table)?;
     let candidate = candidate(config, &change, &[&draft.name])?;
     if let Some(new) = candidate.upstreams.first() {
-        refuse_copy(&args, config, new)?;
+        refuse_copy(&args, config, new).await?;
     }
     // Without a login there is nothing to see, and the login needs the upstream to be written.
     let finding = match args.no_check || draft.auth == Some(Credential::OAuth) {
@@ -109,10 +109,10 @@ fn checked(finding: Option<Finding>) -> Result<Finding, Failure> {
     }
 }
 
-fn refuse_copy(args: &AddArgs, config: &Config, new: &Upstream) -> Result<(), Failure> {
+async fn refuse_copy(args: &AddArgs, config: &Config, new: &Upstream) -> Result<(), Failure> {
     let Some(copy) = copy_of(config, new).filter(|_| !args.yes) else { return Ok(()) };
     let question = format!("the upstream `{}` is this server already; add it again?", copy.name);
-    match confirmed(&question)? {
+    match confirmed(&question).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Failure::other("nothing was written")),
         None => Err(Failure::other(format!(

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use toml_edit::Table;
 
 use super::{
-    ask::confirmed,
     client_file::{self, Entry},
     copies::copy_of,
     draft::{Credential, Draft},
@@ -21,11 +20,13 @@ use super::{
 };
 use crate::{
     app::{self, Failure},
+    base::text::quoted,
     catalog::Detected,
     cli::{
         args::Output,
         running,
         screen::{self, heading, note, print, print_json},
+        terminal::confirmed,
     },
     config::{Config, Environment, ProcessEnvironment},
 };
@@ -84,9 +85,9 @@ pub(super) async fn perform(args: ImportArgs, config: &Config) -> Result<ExitCod
         .map_err(|why| Failure::other(format!("`{shown}` cannot be imported: {why}")))?;
     for name in &args.names {
         if !entries.iter().any(|entry| entry.name == *name) {
-            let names: Vec<_> = entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
+            let names = quoted(entries.iter().map(|entry| &entry.name));
             return Err(Failure::other(format!("`{shown}` lists no server `{name}`"))
-                .hint(format!("it lists {}", names.join(", "))));
+                .hint(format!("it lists {names}")));
         }
     }
     let mut keeper = Keeper::new(config);
@@ -103,7 +104,9 @@ pub(super) async fn perform(args: ImportArgs, config: &Config) -> Result<ExitCod
         match confirmed(&format!(
             "connect to these servers and write them to {}?",
             change.path().display()
-        ))? {
+        ))
+        .await?
+        {
             Some(true) => {}
             Some(false) => return Err(Failure::other("nothing was written")),
             None => {
