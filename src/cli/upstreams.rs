@@ -17,6 +17,7 @@ mod target;
 mod template;
 mod trial;
 mod url;
+mod write;
 
 use std::process::ExitCode;
 
@@ -128,7 +129,7 @@ pub(super) fn list_broken(output: Output, broken: Broken) -> Result<ExitCode, Fa
 }
 
 async fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
-    let change = file::Change::begin(config)?.without(&args.name)?;
+    let change = file::Change::alone(config)?.without(&args.name)?;
     change.write()?;
     if args.output.json {
         return print_json(&json!({

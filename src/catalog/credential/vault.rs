@@ -171,6 +171,15 @@ impl Vault {
 
     /// Sets a value, over the one that was there.
     pub fn set(&self, name: &str, value: &str) -> Result<(), VaultError> {
+        self.put(name, value, true).map(drop)
+    }
+
+    /// Sets a value if there is none of that name; returns whether it was set.
+    pub fn set_if_absent(&self, name: &str, value: &str) -> Result<bool, VaultError> {
+        self.put(name, value, false)
+    }
+
+    fn put(&self, name: &str, value: &str, over: bool) -> Result<bool, VaultError> {
         if !is_name(name) {
             return Err(VaultError::Name(name.chars().take(NAME_CHARS_MAX).collect()));
         }
@@ -178,6 +187,9 @@ impl Vault {
             return Err(VaultError::Value(value.len()));
         }
         self.change(|sheet| {
+            if !over && sheet.secrets.contains_key(name) {
+                return Ok(false);
+            }
             if sheet.secrets.len() >= ENTRIES_MAX && !sheet.secrets.contains_key(name) {
                 return Err(VaultError::Full);
             }
@@ -195,7 +207,7 @@ impl Vault {
                 changed: Timestamp::now(),
             };
             sheet.secrets.insert(name.to_owned(), entry);
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -231,10 +243,10 @@ impl Vault {
 
     /// Reads, changes and writes under a lock, so that neither a server nor a command undoes what
     /// the other did.
-    fn change(
+    fn change<T>(
         &self,
-        change: impl FnOnce(&mut Sheet) -> Result<(), VaultError>,
-    ) -> Result<(), VaultError> {
+        change: impl FnOnce(&mut Sheet) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
         let path = &self.0.file;
         let failed = |source| VaultError::File { path: path.clone(), done: "written", source };
         if let Some(folder) = path.parent() {
@@ -244,9 +256,10 @@ impl Vault {
             private().create(true).truncate(false).open(beside(path, "lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let mut sheet = self.read()?;
-        change(&mut sheet)?;
+        let changed = change(&mut sheet)?;
         let text = serde_json::to_vec(&sheet).expect("a sheet is plain data with text keys");
-        replace(path, &text).map_err(failed)
+        replace(path, &text).map_err(failed)?;
+        Ok(changed)
     }
 
     fn cipher(&self, may_make_key: bool) -> Result<XChaCha20Poly1305, VaultError> {

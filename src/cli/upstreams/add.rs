@@ -16,6 +16,7 @@ use super::{
     template::Template,
     trial::{Finding, candidate, remedy, trial},
     url::{is_local, shown},
+    write::write,
 };
 use crate::{
     app::{self, Failure},
@@ -84,11 +85,7 @@ pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failur
         true => None,
         false => Some(checked(trial(&candidate, &keeper).await?.remove(&draft.name))?),
     };
-    keeper.store()?;
-    if let Err(failure) = change.write() {
-        keeper.undo();
-        return Err(failure);
-    }
+    let change = write(config, &[&draft], &mut keeper)?;
     report(&args, &change, &draft, finding.as_ref(), credential.as_deref(), &keeper)?;
     if !args.output.json {
         running::note_change(config).await;

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use toml_edit::{DocumentMut, Item, Table};
@@ -13,7 +14,7 @@ use crate::{
     app::Failure,
     base::text::decoded,
     cli::screen::{dim, print},
-    config::{Config, ProcessEnvironment, Sources},
+    config::{self, Config, ProcessEnvironment, Sources},
 };
 
 /// The file with a change in it that is not written yet.
@@ -22,23 +23,28 @@ pub(super) struct Change {
     path: PathBuf,
     before: String,
     document: DocumentMut,
+    /// Keeps others from changing the file.
+    _turn: Option<Arc<fs::File>>,
 }
 
 impl Change {
     /// The file in force; where there is none, the one in the user's configuration folder is to be
     /// made.
     pub(super) fn begin(config: &Config) -> Result<Self, Failure> {
-        let path = match &config.file {
-            Some(path) => path.clone(),
-            None => config.new_file.clone().ok_or_else(|| {
-                Failure::other(
-                    "there is no configuration file, and HOME, which tells where to create one, is \
-                    not set",
-                )
-                .hint("name one with `--config`")
-            })?,
-        };
-        let before = match fs::read(&path)
+        Self::read(place(config)?, None)
+    }
+
+    /// The same, while no other command changes the file, until this is dropped.
+    pub(super) fn alone(config: &Config) -> Result<Self, Failure> {
+        let path = place(config)?;
+        let turn = turn(&path).map_err(|error| {
+            Failure::other(format!("`{}` cannot be written: {error}", path.display()))
+        })?;
+        Self::read(path, Some(Arc::new(turn)))
+    }
+
+    fn read(path: PathBuf, turn: Option<Arc<fs::File>>) -> Result<Self, Failure> {
+        let before = match config::read(&path)
             .and_then(|bytes| decoded(&bytes).map(str::to_owned).map_err(std::io::Error::other))
         {
             Ok(text) => text,
@@ -53,7 +59,7 @@ impl Change {
         let document = before.parse::<DocumentMut>().map_err(|error| {
             Failure::other(format!("`{}` is not valid TOML: {}", path.display(), error.message()))
         })?;
-        Ok(Self { path, before, document })
+        Ok(Self { path, before, document, _turn: turn })
     }
 
     /// The file.
@@ -172,6 +178,26 @@ impl Change {
         gone.iter().try_for_each(|line| print(format!("- {line}")))?;
         come.iter().try_for_each(|line| print(format!("+ {line}")))
     }
+}
+
+/// The file in force, or the one that is to be made.
+fn place(config: &Config) -> Result<PathBuf, Failure> {
+    config.file.clone().or_else(|| config.new_file.clone()).ok_or_else(|| {
+        Failure::other("there is no configuration file, and HOME does not say where to make one")
+            .hint("name one with `--config`")
+    })
+}
+
+/// Waits for the turn to change the file: its folder, locked, because the file itself is replaced.
+fn turn(path: &Path) -> std::io::Result<fs::File> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let folder = fs::File::open(folder)?;
+    // Not every file system has locks; without one the last writer wins.
+    folder.lock().ok();
+    Ok(folder)
 }
 
 /// The lines that only the one or the other has, between the head and the tail that they share.

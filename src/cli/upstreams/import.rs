@@ -17,6 +17,7 @@ use super::{
     target,
     trial::{Finding, candidate, remedy, trial},
     url::is_local,
+    write::write,
 };
 use crate::{
     app::{self, Failure},
@@ -76,6 +77,16 @@ enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// The upstream, if it is to be written.
+    fn chosen(&self) -> Option<&Draft> {
+        match self {
+            Self::Chosen { draft, .. } => Some(draft),
+            Self::Skipped(_) | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// Performs the command.
 pub(super) async fn perform(args: ImportArgs, config: &Config) -> Result<ExitCode, Failure> {
     let shown = args.file.display().to_string();
@@ -118,15 +129,12 @@ pub(super) async fn perform(args: ImportArgs, config: &Config) -> Result<ExitCod
     if !args.no_check {
         check(&mut plans, config, &change, &mut keeper).await?;
     }
-    let change = changed(config, &plans)?;
-    let is_changed = plans.iter().any(|plan| matches!(plan.outcome, Outcome::Chosen { .. }));
-    if is_changed {
-        keeper.store()?;
-        if let Err(failure) = change.write() {
-            keeper.undo();
-            return Err(failure);
-        }
-    }
+    let drafts: Vec<&Draft> = plans.iter().filter_map(|plan| plan.outcome.chosen()).collect();
+    let is_changed = !drafts.is_empty();
+    let change = match is_changed {
+        true => write(config, &drafts, &mut keeper)?,
+        false => change,
+    };
     report(&args, &change, &plans, &keeper, "added")?;
     if is_changed && !args.output.json {
         running::note_change(config).await;
@@ -225,10 +233,8 @@ async fn check(
 ) -> Result<(), Failure> {
     let names: Vec<String> = plans
         .iter()
-        .filter_map(|plan| match &plan.outcome {
-            Outcome::Chosen { draft, .. } => Some(draft.name.clone()),
-            _ => None,
-        })
+        .filter_map(|plan| plan.outcome.chosen())
+        .map(|draft| draft.name.clone())
         .collect();
     if names.is_empty() {
         return Ok(());
@@ -291,8 +297,7 @@ fn report(
         }));
     }
     plans.iter().try_for_each(Plan::show)?;
-    let chosen = plans.iter().filter(|plan| matches!(plan.outcome, Outcome::Chosen { .. })).count();
-    if chosen == 0 {
+    if plans.iter().all(|plan| plan.outcome.chosen().is_none()) {
         note("there is nothing to write");
         return Ok(());
     }
@@ -303,7 +308,7 @@ fn report(
         print(format!("the secret `{secret}` {is}; the file refers to it"))?;
     }
     for plan in plans {
-        if let Outcome::Chosen { draft, .. } = &plan.outcome
+        if let Some(draft) = plan.outcome.chosen()
             && draft.auth == Some(Credential::OAuth)
         {
             let name = &draft.name;

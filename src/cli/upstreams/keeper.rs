@@ -34,8 +34,11 @@ pub(super) struct Keeper {
 }
 
 struct Fresh {
+    /// The name that it has, or would have if no other secret had it.
+    base: String,
     value: String,
     upstreams: BTreeSet<String>,
+    is_stored: bool,
 }
 
 impl Keeper {
@@ -80,13 +83,13 @@ impl Keeper {
         let upper = |text: &str| secret_name(text).replace(['-', '.'], "_").to_uppercase();
         let (owner, hint) = (upper(upstream), upper(hint.trim_start_matches('-')));
         let base = if hint.starts_with(&owner) { hint } else { format!("{owner}_{hint}") };
-        for number in 1..=NAMES_MAX {
-            let name = if number == 1 { base.clone() } else { format!("{base}_{number}") };
-            if let Some(fresh) = self.fresh.get_mut(&name) {
-                if fresh.value == value {
-                    fresh.upstreams.insert(upstream.to_owned());
-                    return Ok(name);
-                }
+        let is_same = |fresh: &Fresh| fresh.base == base && fresh.value == value;
+        if let Some((name, fresh)) = self.fresh.iter_mut().find(|(_, fresh)| is_same(fresh)) {
+            fresh.upstreams.insert(upstream.to_owned());
+            return Ok(name.clone());
+        }
+        for name in names(&base) {
+            if self.fresh.contains_key(&name) {
                 continue;
             }
             match self.vault.get(&name) {
@@ -94,13 +97,15 @@ impl Keeper {
                 Ok(_) | Err(VaultError::Sealed(_)) => {}
                 Err(VaultError::Absent(_)) => {
                     let upstreams = BTreeSet::from([upstream.to_owned()]);
-                    self.fresh.insert(name.clone(), Fresh { value: value.to_owned(), upstreams });
+                    let (base, value) = (base.clone(), value.to_owned());
+                    let fresh = Fresh { base, value, upstreams, is_stored: false };
+                    self.fresh.insert(name.clone(), fresh);
                     return Ok(name);
                 }
                 Err(error) => return Err(secrets::failure(&error)),
             }
         }
-        Err(Failure::other(format!("no name like `{base}` is free in the secret store")))
+        Err(none_free(&base))
     }
 
     /// Forgets the secrets of an upstream that is not written after all.
@@ -121,22 +126,47 @@ impl Keeper {
         self.fresh.keys().map(String::as_str).collect()
     }
 
-    /// Stores them all, or none.
-    pub(super) fn store(&self) -> Result<(), Failure> {
-        for (name, fresh) in &self.fresh {
-            if let Err(error) = self.vault.set(name, &fresh.value) {
-                self.undo();
-                return Err(secrets::failure(&error));
+    /// Stores them all, or none. A name that another command has taken meanwhile is left to it, and
+    /// the secret gets a free one: tables that refer to it must be made again.
+    pub(super) fn store(&mut self) -> Result<(), Failure> {
+        for (planned, fresh) in std::mem::take(&mut self.fresh) {
+            match self.store_one(planned, &fresh) {
+                Ok(name) => drop(self.fresh.insert(name, Fresh { is_stored: true, ..fresh })),
+                Err(failure) => {
+                    self.undo();
+                    return Err(failure);
+                }
             }
         }
         Ok(())
     }
 
+    fn store_one(&self, planned: String, fresh: &Fresh) -> Result<String, Failure> {
+        for name in std::iter::once(planned).chain(names(&fresh.base)) {
+            match self.vault.set_if_absent(&name, &fresh.value) {
+                Ok(true) => return Ok(name),
+                Ok(false) => {}
+                Err(error) => return Err(secrets::failure(&error)),
+            }
+        }
+        Err(none_free(&fresh.base))
+    }
+
     /// Removes them again.
     pub(super) fn undo(&self) {
-        for name in self.fresh.keys() {
-            // One that was not stored yet is not there.
+        for (name, _) in self.fresh.iter().filter(|(_, fresh)| fresh.is_stored) {
+            // One that somebody has removed is not there.
             self.vault.remove(name).ok();
         }
     }
+}
+
+/// The names that a secret may get, the best first.
+fn names(base: &str) -> impl Iterator<Item = String> {
+    let numbered = (2..=NAMES_MAX).map(move |number| format!("{base}_{number}"));
+    std::iter::once(base.to_owned()).chain(numbered)
+}
+
+fn none_free(base: &str) -> Failure {
+    Failure::other(format!("no name like `{base}` is free in the secret store"))
 }

@@ -194,6 +194,32 @@ async fn a_secret_that_cannot_be_a_reference_is_refused_with_the_right_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn commands_at_once_lose_no_upstream_and_no_secret() {
+    let folder = own_place();
+    let folder = folder.path();
+    // Names whose secrets are named alike.
+    let names = ["team-a", "team_a", "Team-A", "TEAM_A"];
+    let adding = names.map(|name| async move {
+        let server = program(folder, name);
+        let given = format!("TOKEN=tok-{name}-Zx81");
+        let args = ["upstreams", "add", "--no-check", "--name", name, "--env", &given, "--"];
+        let args = [&args[..], &[server.to_str().unwrap()]].concat();
+        let added = at(folder, &args, &[]).await;
+        assert_eq!(added.code, Some(0), "{name}: {}{}", added.out, added.beside);
+        server
+    });
+    let servers = futures::future::join_all(adding).await;
+    let listed = at(folder, &["secrets", "list", "--json"], &[]).await;
+    assert_eq!(listed.json().as_array().unwrap().len(), names.len(), "{}", listed.out);
+    let checked = at(folder, &["upstreams", "check"], &[]).await;
+    assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.beside);
+    for (name, server) in names.iter().zip(servers) {
+        let own = format!("TOKEN=tok-{name}-Zx81\n");
+        assert!(seen(&server).contains(&own), "{name}: {}", seen(&server));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_of_an_upstream_that_is_not_written_is_not_stored() {
     let folder = own_place();
     let folder = folder.path();

@@ -116,3 +116,22 @@ fn writers_at_once_lose_nothing() {
     writers.into_iter().for_each(|writer| writer.join().unwrap());
     assert_eq!(vault.list().unwrap().len(), 9);
 }
+
+#[test]
+fn a_name_that_is_to_be_free_goes_to_one_writer_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = vault(folder.path());
+    vault.set("first", "x").unwrap();
+    let writers: Vec<_> = (0..8)
+        .map(|number| {
+            let vault = vault.clone();
+            std::thread::spawn(move || vault.set_if_absent("n", &format!("v{number}")).unwrap())
+        })
+        .collect();
+    let set: Vec<bool> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+    let winner = set.iter().position(|set| *set).unwrap();
+    assert_eq!(set.iter().filter(|set| **set).count(), 1, "{set:?}");
+    assert_eq!(vault.get("n").unwrap(), format!("v{winner}"));
+    assert!(!vault.set_if_absent("first", "y").unwrap());
+    assert_eq!(vault.get("first").unwrap(), "x");
+}
