@@ -249,10 +249,11 @@ impl Layers {
     }
 }
 
-/// Returns true for variables that are not keys: other variables of ours, and those that Kubernetes
-/// sets for a service named `airlock`.
+/// Returns true for variables that are not keys: other variables of ours, those by which programs
+/// of upstreams get their arguments, and those that Kubernetes sets for a service named `airlock`.
 fn is_foreign(name: &str) -> bool {
     matches!(name, "AIRLOCK_LOG" | "AIRLOCK_CONFIG" | "AIRLOCK_PORT")
+        || name.starts_with("AIRLOCK_ARG_")
         || name.starts_with("AIRLOCK_SERVICE_")
         || name.starts_with("AIRLOCK_PORT_")
         || name.starts_with("AIRLOCK_TEST_")

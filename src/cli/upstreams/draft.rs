@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{app::Failure, config::unexpanded};
 
+/// What the names of the variables begin with by which a shell gives arguments to a program.
+const ARGUMENT_PREFIX: &str = "AIRLOCK_ARG_";
+
 /// Protocols of services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Kind {
@@ -391,7 +394,8 @@ impl Draft {
         Ok(if word.is_empty() { "''".to_owned() } else { word })
     }
 
-    /// Puts a value into the environment of the program, and returns the variable.
+    /// Puts a value into the environment of the program, and returns the variable: one that no
+    /// program reads by itself.
     fn pass(
         &self,
         name: &str,
@@ -410,6 +414,7 @@ impl Draft {
             format!("_{base}")
         };
         let reference = item(&keeper.reference(&self.name, &base, template, true)?);
+        let base = format!("{ARGUMENT_PREFIX}{base}");
         let same = |name: &str| {
             env.get(name).is_none_or(|set| set.to_string().trim() == reference.to_string().trim())
         };

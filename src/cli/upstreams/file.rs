@@ -183,8 +183,10 @@ impl Change {
 /// The file in force, or the one that is to be made.
 fn place(config: &Config) -> Result<PathBuf, Failure> {
     config.file.clone().or_else(|| config.new_file.clone()).ok_or_else(|| {
-        Failure::other("there is no configuration file, and HOME does not say where to make one")
-            .hint("name one with `--config`")
+        Failure::other(
+            "there is no configuration file, and HOME, which tells where to create one, is not set",
+        )
+        .hint("name one with `--config`")
     })
 }
 

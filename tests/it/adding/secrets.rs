@@ -27,22 +27,22 @@ async fn a_secret_of_a_program_becomes_a_reference_and_reaches_it() {
         ),
         (
             &["--", "PROGRAM", "--verbose", "--api-key=SECRET", "two words"],
-            "env = { API_KEY = { secret = \"WEATHER_API_KEY\" } }",
+            "env = { AIRLOCK_ARG_API_KEY = { secret = \"WEATHER_API_KEY\" } }",
             "args: --verbose --api-key=SECRET two words\n",
         ),
         (
             &["--", "PROGRAM", "--token", "SECRET"],
-            "env = { TOKEN = { secret = \"WEATHER_TOKEN\" } }",
+            "env = { AIRLOCK_ARG_TOKEN = { secret = \"WEATHER_TOKEN\" } }",
             "args: --token SECRET\n",
         ),
         (
             &["--", "PROGRAM", "--header", "Authorization: Bearer SECRET"],
-            "env = { AUTHORIZATION = { secret = \"WEATHER_AUTHORIZATION\" } }",
+            "env = { AIRLOCK_ARG_AUTHORIZATION = { secret = \"WEATHER_AUTHORIZATION\" } }",
             "args: --header Authorization: Bearer SECRET\n",
         ),
         (
             &["--", "PROGRAM", "postgresql://me:SECRET@db.example/x"],
-            "env = { POSTGRESQL_URL = { secret = \"WEATHER_POSTGRESQL_URL\" } }",
+            "env = { AIRLOCK_ARG_POSTGRESQL_URL = { secret = \"WEATHER_POSTGRESQL_URL\" } }",
             "args: postgresql://me:SECRET@db.example/x\n",
         ),
     ] {
@@ -191,6 +191,37 @@ async fn a_secret_that_cannot_be_a_reference_is_refused_with_the_right_form() {
     }
     let listed = at(folder, &["secrets", "list", "--json"], &[]).await;
     assert_eq!(listed.json(), json!([]), "nothing is stored either");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gives_an_argument_to_a_program_is_no_variable_that_it_reads() {
+    let folder = own_place();
+    let folder = folder.path();
+    let server = program(folder, "weather-server");
+    let path = server.to_str().unwrap();
+    let args = [
+        "upstreams",
+        "add",
+        "--",
+        path,
+        "--path",
+        "/x",
+        "--token",
+        SECRET,
+        "--home=ghp_a1b2c3d4e5f6g7h8",
+    ];
+    let added = at(folder, &args, &[("TOKEN", "other")]).await;
+    assert_eq!(added.code, Some(0), "{}{}", added.out, added.beside);
+    let seen = seen(&server);
+    let line = format!("args: --path /x --token {SECRET} --home=ghp_a1b2c3d4e5f6g7h8\n");
+    assert!(seen.contains(&line), "{seen}");
+    let holders = seen.lines().filter(|line| !line.starts_with("args: "));
+    let holders: Vec<&str> =
+        holders.filter(|line| line.contains(SECRET) || line.contains("ghp_")).collect();
+    assert!(
+        holders.len() == 2 && holders.iter().all(|line| line.starts_with("AIRLOCK_ARG_")),
+        "{holders:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
