@@ -72,6 +72,12 @@ impl Failure {
         self
     }
 
+    /// Returns the problem, and the remedy in parentheses.
+    pub fn on_one_line(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}{hint}", self.message)
+    }
+
     /// Another server has the database open.
     pub fn database_in_use(store: &Store) -> Self {
         let (who, stop) = match Instance::find(&store.instance_file()) {

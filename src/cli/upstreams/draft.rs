@@ -7,10 +7,13 @@ use url::Url;
 
 use super::{
     keeper::{Keeper, Reference},
-    secret::{self, is_secret_header, is_secret_variable},
+    secret::{self, is_harmless_header, is_secret_header, is_secret_variable},
     template::{Piece, Template},
 };
-use crate::{app::Failure, config::unexpanded};
+use crate::{
+    app::Failure,
+    config::{Environment, ProcessEnvironment, sounds_secret, unexpanded},
+};
 
 /// What the names of the variables begin with by which a shell gives arguments to a program.
 const ARGUMENT_PREFIX: &str = "AIRLOCK_ARG_";
@@ -167,11 +170,12 @@ impl Draft {
                 return self.set_auth(Credential::Basic(user, Template::text(password)));
             }
         }
+        if !is_harmless_header(name) {
+            refuse_beside_variables(&format!("the header `{name}`"), name, &value)?;
+        }
         let is_secret = match value.plain() {
             Some(value) => is_secret_header(name, value),
-            None => {
-                !matches!(value.0.as_slice(), [Piece::Variable(_)]) && value.written().is_none()
-            }
+            None => value.written().is_none(),
         };
         if !is_secret {
             self.headers.push((name.to_owned(), value));
@@ -275,10 +279,8 @@ impl Draft {
     fn variables(&self, keeper: &mut Keeper) -> Result<InlineTable, Failure> {
         let mut env = InlineTable::new();
         for (name, template) in &self.env {
-            let is_secret = match template.plain() {
-                Some(text) => is_secret_variable(name, text),
-                None => template.texts().any(secret::looks_like_token),
-            };
+            refuse_beside_variables(&format!("`{name}`"), name, template)?;
+            let is_secret = template.plain().is_some_and(|text| is_secret_variable(name, text));
             let reference = keeper.reference(&self.name, name, template, is_secret)?;
             env.insert(name, item(&reference));
         }
@@ -287,14 +289,7 @@ impl Draft {
 
     fn credential(&self, auth: &Credential, keeper: &mut Keeper) -> Result<InlineTable, Failure> {
         let mut keep = |hint: &str, template: &Template| {
-            let reference = keeper.reference(&self.name, hint, template, true)?;
-            match reference {
-                Reference::Text(_) => Err(Failure::other(format!(
-                    "`{hint}` is a credential that consists of several parts"
-                ))
-                .hint("give the whole credential in one variable, or as a secret")),
-                whole => Ok(item(&whole)),
-            }
+            keeper.reference(&self.name, hint, template, true).map(|reference| item(&reference))
         };
         Ok(match auth {
             Credential::Bearer(token) => {
@@ -333,11 +328,8 @@ impl Draft {
         let flags =
             std::iter::once("").chain(self.args.iter().map(|arg| arg.plain().unwrap_or("")));
         let args: Vec<(&str, &Template)> = flags.zip(&self.args).collect();
-        for (_, arg) in args.iter().filter(|(flag, _)| *flag == "-c") {
-            if arg.texts().any(secret::in_script) {
-                return Err(Failure::other("the commands for the shell contain a secret")
-                    .hint("write `$NAME` in them, and give it with `--env NAME=VALUE`"));
-            }
+        for (flag, arg) in &args {
+            refuse_in_argument(flag, arg)?;
         }
         if !args.iter().any(|(flag, arg)| is_secret_argument(flag, arg)) {
             table["command"] = value(command.written().ok_or_else(untranslatable)?);
@@ -348,7 +340,8 @@ impl Draft {
             }
             return Ok(());
         }
-        let mut script = format!("exec {}", quoted(command.plain().ok_or_else(untranslatable)?)?);
+        let mut script =
+            format!("exec {}", shell_quoted(command.plain().ok_or_else(untranslatable)?)?);
         for (flag, arg) in args {
             script.push(' ');
             script.push_str(&self.shell_word(arg, flag, env, keeper)?);
@@ -369,7 +362,7 @@ impl Draft {
         let mut word = String::new();
         let literal = |text: &str| match text {
             "" => Ok(String::new()),
-            text => quoted(text),
+            text => shell_quoted(text),
         };
         let secret = arg.plain().and_then(|text| Some((text, secret::in_argument(flag, text)?)));
         if let Some((text, (range, name))) = secret {
@@ -408,11 +401,6 @@ impl Draft {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
             .collect();
-        let base = if base.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            base
-        } else {
-            format!("_{base}")
-        };
         let reference = item(&keeper.reference(&self.name, &base, template, true)?);
         let base = format!("{ARGUMENT_PREFIX}{base}");
         let same = |name: &str| {
@@ -455,12 +443,50 @@ fn is_secret_argument(flag: &str, arg: &Template) -> bool {
     arg.plain().is_some_and(|text| secret::in_argument(flag, text).is_some())
         || arg.0.iter().any(|piece| match piece {
             Piece::Text(_) => false,
-            Piece::Variable(name) => secret::is_telling(name),
+            Piece::Variable(name) => secret::is_telling(name) || sounds_secret(name),
             Piece::Secret(_) | Piece::File(_) => true,
         })
 }
 
-fn quoted(word: &str) -> Result<String, Failure> {
+/// A reference is a whole value: a secret that has variables beside it can be none.
+fn refuse_beside_variables(what: &str, name: &str, value: &Template) -> Result<(), Failure> {
+    let is_file = |value: &Template| {
+        let path = value.expanded(&ProcessEnvironment.variables());
+        path.is_some_and(|path| secret::is_file(&path))
+    };
+    if value.is_whole() || !secret::is_beside_variables(name, value) || is_file(value) {
+        return Ok(());
+    }
+    Err(Failure::other(format!(
+        "{what} holds what looks like a secret beside a variable, and the file can only refer to \
+        a whole value"
+    ))
+    .hint(
+        "store the whole value with `airlock secrets set NAME`, and write `${secret:NAME}` in its \
+        place; or give the whole value in one environment variable",
+    ))
+}
+
+/// Refuses an argument of which a part is a secret that cannot be a reference.
+fn refuse_in_argument(flag: &str, arg: &Template) -> Result<(), Failure> {
+    if flag == "-c" {
+        return match secret::in_script(&arg.marked(secret::VARIABLE)) {
+            false => Ok(()),
+            true => Err(Failure::other("the commands for the shell contain a secret")
+                .hint("write `$NAME` in them, and give it with `--env NAME=VALUE`")),
+        };
+    }
+    let first = arg.texts().next().unwrap_or_default();
+    // Only what cannot be a part of the secret is named.
+    let name = match (first.starts_with('-'), first.split_once('=')) {
+        (true, Some((name, _))) => name,
+        (false, _) if flag.starts_with('-') && !flag.contains('=') => flag,
+        _ => return refuse_beside_variables("an argument", "", arg),
+    };
+    refuse_beside_variables(&format!("the argument `{name}`"), name, arg)
+}
+
+fn shell_quoted(word: &str) -> Result<String, Failure> {
     shlex::try_quote(word)
         .map(std::borrow::Cow::into_owned)
         .map_err(|_| Failure::other("an argument contains a zero byte"))

@@ -201,8 +201,7 @@ fn one(
         Ok(tried) => tried,
         Err(failure) => {
             keeper.forget(&name);
-            let hint = failure.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-            return Ok(Outcome::Failed(format!("{}{hint}", failure.message)));
+            return Ok(Outcome::Failed(failure.on_one_line()));
         }
     };
     if let Some(new) = new.first()

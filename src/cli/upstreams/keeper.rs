@@ -71,9 +71,7 @@ impl Keeper {
             (_, None) => Err(mixed(
                 "contains a secret beside other text, and a reference must be the whole value",
             )),
-            (None, _) if is_secret && value.texts().any(super::secret::looks_like_token) => {
-                Err(mixed("contains a secret beside a variable"))
-            }
+            (None, _) if is_secret => Err(mixed("is a secret that consists of several parts")),
             (_, Some(written)) => Ok(Reference::Text(written)),
         }
     }

@@ -8,6 +8,7 @@ use url::Url;
 use super::{
     draft::{Credential, Draft, Kind},
     program::is_relative_path,
+    secret,
     template::{Piece, Syntax, Template, is_variable},
 };
 use crate::{
@@ -102,6 +103,9 @@ impl UpstreamOptions {
                 false => absolute(folder)?,
             });
         }
+        for (option, text) in [("--spec", &self.spec), ("--server", &self.server)] {
+            text.as_ref().map_or(Ok(()), |text| refuse_secret_url(option, text))?;
+        }
         draft.server.clone_from(&self.server);
         draft.only.clone_from(&self.only);
         draft.except.clone_from(&self.except);
@@ -121,7 +125,7 @@ impl UpstreamOptions {
 
     fn bearer(&self, draft: &mut Draft) -> Result<(), Failure> {
         let piece = match (&self.bearer_env, &self.bearer_secret) {
-            (Some(name), _) if is_variable(name) && !super::secret::looks_like_token(name) => {
+            (Some(name), _) if is_variable(name) && !secret::looks_like_token(name) => {
                 Piece::Variable(name.clone())
             }
             (Some(_), _) => {
@@ -151,6 +155,20 @@ pub(super) fn program(words: &[String], draft: &mut Draft) {
     // Its own paths are relative to the folder of whoever gives the command.
     if words.iter().skip(1).any(|word| is_relative_path(word, &here)) {
         draft.cwd = Some(here.display().to_string());
+    }
+}
+
+/// A URL that is written as it is, because it can hold no reference.
+fn refuse_secret_url(option: &str, text: &str) -> Result<(), Failure> {
+    let is_secret =
+        |url: Url| url.has_host() && (!url.username().is_empty() || secret::has_secret(&url));
+    match Url::parse(text).is_ok_and(is_secret) {
+        false => Ok(()),
+        true => Err(Failure::other(format!(
+            "the URL of `{option}` holds what looks like a secret, which cannot be a reference \
+            there, so it was not written"
+        ))
+        .hint("use a URL without a key in it, or a document in a file")),
     }
 }
 

@@ -51,12 +51,37 @@ impl Template {
         }
     }
 
+    /// Returns true if it is one text, or refers to one value and nothing else.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.len() < 2
+    }
+
     /// The texts in it.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Text(text) => Some(text.as_str()),
             _ => None,
         })
+    }
+
+    /// The texts, with this mark for each of the others.
+    pub(super) fn marked(&self, mark: char) -> String {
+        let of = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            _ => mark.to_string(),
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// The value with the variables of this environment; none if one is not set, or if it refers to
+    /// a secret or a file.
+    pub(super) fn expanded(&self, environment: &BTreeMap<String, String>) -> Option<String> {
+        let of = |piece: &Piece| match piece {
+            Piece::Text(text) => Some(text.clone()),
+            Piece::Variable(name) => environment.get(name).cloned(),
+            Piece::Secret(_) | Piece::File(_) => None,
+        };
+        self.0.iter().map(of).collect()
     }
 
     /// The value as the configuration writes it, with `${NAME}` for variables; none if it refers

@@ -244,3 +244,46 @@ async fn servers_are_chosen_and_what_cannot_be_used_is_left_out_with_its_reason(
         assert!(said.code == Some(1) && said.beside.contains(word), "{name}: {}", said.beside);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_beside_a_variable_is_not_imported_and_its_place_is_named() {
+    let folder = own_place();
+    let folder = folder.path();
+    let before = file(folder);
+    let server = program(folder, "weather-server");
+    let key = "sk-Zx81Qq55Rr20Tt77Uu";
+    let list = json!({"mcpServers": {
+        "env": {"command": server, "env": {"PASSWORD": format!("{key}$word")}},
+        "short": {"command": server, "env": {"DB_PW": "Zx81Qq$word"}},
+        "argument": {"command": server, "args": [format!("--token={key}${{X}}")]},
+        "option": {"command": server, "args": ["--token", format!("{key}==${{X}}")]},
+        "positional": {"command": server, "args": [format!("${{X}}{key}")]},
+        "script": {"command": "sh", "args": ["-c", format!("TOKEN=${{X}}{key} exec x")]},
+        "header": {"httpUrl": "https://h.example/mcp",
+            "headers": {"Authorization": format!("Bearer {key}${{X}}")}},
+        "url": {"httpUrl": format!("https://h.example/mcp?api_key={key}${{UNSET}}")},
+    }});
+    // It has bare variables as well.
+    std::fs::create_dir(folder.join(".gemini")).unwrap();
+    std::fs::write(folder.join(".gemini/settings.json"), list.to_string()).unwrap();
+    let args = ["upstreams", "import", ".gemini/settings.json", "--all", "--no-check"];
+    let said = at(folder, &args, &[("X", "1"), ("word", "2")]).await;
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.beside);
+    for (name, words) in [
+        ("env", "`PASSWORD` holds what looks like a secret beside a variable"),
+        ("short", "`DB_PW` holds"),
+        ("argument", "the argument `--token` holds"),
+        ("option", "the argument `--token` holds"),
+        ("positional", "an argument holds"),
+        ("script", "the commands for the shell hold a secret"),
+        ("header", "the header `Authorization` holds"),
+        ("url", "the URL holds a variable"),
+    ] {
+        let line = said.out.lines().find(|line| line.starts_with(&format!("✗ {name} ")));
+        assert!(line.is_some_and(|line| line.contains(words)), "{name}: {words}: {}", said.out);
+    }
+    assert!(said.out.contains("write `${secret:NAME}` in its place"), "{}", said.out);
+    let everything = format!("{}{}{}", file(folder), said.out, said.beside);
+    assert!(!everything.contains("Zx81Qq"), "{everything}");
+    assert_eq!(file(folder), before);
+}

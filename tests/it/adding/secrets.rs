@@ -194,6 +194,78 @@ async fn a_secret_that_cannot_be_a_reference_is_refused_with_the_right_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_beside_a_variable_is_refused_and_never_written() {
+    let folder = own_place();
+    let folder = folder.path();
+    let before = file(folder);
+    let url = "https://h.example/mcp";
+    for (args, named) in [
+        (
+            &["--env", "DATABASE_URL=postgres://app:S3cret@db/${DB}", "--", "sh"][..],
+            "`DATABASE_URL`",
+        ),
+        (&["--env", "DATABASE_URL=postgres://app:S3cret@${HOST}/x", "--", "sh"], "`DATABASE_URL`"),
+        (&["--env", "PASSWORD=S3cret${X}", "--", "sh"], "`PASSWORD`"),
+        (&["--env", "PASSWORD=${X}S3cret", "--", "sh"], "`PASSWORD`"),
+        (&["--env", "SETTINGS=Server=${DB};Password=S3cret", "--", "sh"], "`SETTINGS`"),
+        (
+            &["--env", "HEADERS={\"X-Api-Key\": \"S3cret\", \"X-A\": \"${A}\"}", "--", "sh"],
+            "`HEADERS`",
+        ),
+        (&["--env", "ENDPOINT=https://h.example/${A}?api_key=S3cret", "--", "sh"], "`ENDPOINT`"),
+        (&["--env", "ENDPOINT=https://S3cret9Zx8@h.example/${A}", "--", "sh"], "`ENDPOINT`"),
+        (&["--env", "ENDPOINT=https://h.example/${A}/ghp_S3cret", "--", "sh"], "`ENDPOINT`"),
+        (&[url, "--header", "Authorization: Bearer sk-S3cret${X}"], "the header `Authorization`"),
+        (&[url, "--header", "Cookie: session=S3cret; user=${X}"], "the header `Cookie`"),
+        (&[url, "--header", "X-Region: eu-ghp_S3cret ${X} ghp_S3cret"], "the header `X-Region`"),
+        (&[url, "--spec", "https://me:S3cret@h.example/api.json"], "`--spec`"),
+        (&[url, "--spec", "https://h.example/api.json?token=S3cret"], "`--spec`"),
+        (&[url, "--kind", "openapi", "--server", "https://me:S3cret@h.example"], "`--server`"),
+    ] {
+        let said = at(folder, &[&["upstreams", "add", "--no-check"], args].concat(), &[]).await;
+        assert_eq!(said.code, Some(1), "{args:?}: {}{}", said.out, said.beside);
+        assert!(said.beside.contains(named), "{args:?}: {}", said.beside);
+        assert!(!format!("{}{}", said.out, said.beside).contains("S3cret"), "{}", said.beside);
+        assert_eq!(file(folder), before, "{args:?}");
+    }
+    let listed = at(folder, &["secrets", "list", "--json"], &[]).await;
+    assert_eq!(listed.json(), json!([]), "nothing is stored either");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_beside_what_is_no_secret_is_written_and_expanded() {
+    let folder = own_place();
+    let folder = folder.path();
+    let server = program(folder, "weather-server");
+    std::fs::write(folder.join("key.json"), "{}").unwrap();
+    let given = [
+        ("DATABASE_URL", "postgres://${USER}:${MINE}@db.example/shop?charset=utf8mb4"),
+        ("HEADERS", "{\"Authorization\": \"Bearer ${MINE}\"}"),
+        ("APPLICATION_CREDENTIALS", "${PLACE}/key.json"),
+        ("PRICE", "5$$${MINE}"),
+        ("TEMPLATE", "$${MINE}"),
+    ];
+    let given = given.map(|(name, value)| format!("{name}={value}"));
+    let mut args = vec!["upstreams", "add"];
+    given.iter().for_each(|given| args.extend(["--env", given]));
+    args.extend(["--", server.to_str().unwrap()]);
+    let place = folder.to_str().unwrap();
+    let environment = [("USER", "me"), ("MINE", SECRET), ("PLACE", place)];
+    let added = at(folder, &args, &environment).await;
+    assert_eq!(added.code, Some(0), "{}{}", added.out, added.beside);
+    assert!(!file(folder).contains(SECRET), "{}", file(folder));
+    for line in [
+        format!("DATABASE_URL=postgres://me:{SECRET}@db.example/shop?charset=utf8mb4\n"),
+        format!("HEADERS={{\"Authorization\": \"Bearer {SECRET}\"}}\n"),
+        format!("APPLICATION_CREDENTIALS={place}/key.json\n"),
+        format!("PRICE=5${SECRET}\n"),
+        "TEMPLATE=${MINE}\n".to_owned(),
+    ] {
+        assert!(seen(&server).contains(&line), "{line}: {}", seen(&server));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_gives_an_argument_to_a_program_is_no_variable_that_it_reads() {
     let folder = own_place();
     let folder = folder.path();

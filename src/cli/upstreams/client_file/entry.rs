@@ -265,23 +265,23 @@ impl Reader<'_> {
     ) -> Result<(), String> {
         let url = self.read(url)?;
         let url = self.present(url, notes);
-        draft.url = Some(draft.service(&url).map_err(|failure| failure.message)?);
+        draft.url = Some(draft.service(&url).map_err(|failure| failure.on_one_line())?);
         let options = server.get("requestOptions").and_then(|options| options.get("headers"));
         let headers = [server.get("headers"), server.get("http_headers"), options];
         for (name, value) in headers.into_iter().flatten().filter_map(Value::as_object).flatten() {
             let Some(text) = scalar(value) else { continue };
             let value = self.read(&text)?;
-            draft.header(name, value).map_err(|failure| failure.message)?;
+            draft.header(name, value).map_err(|failure| failure.on_one_line())?;
         }
         let by_variable = server.get("env_http_headers").and_then(Value::as_object);
         for (name, variable) in by_variable.into_iter().flatten() {
             let Some(variable) = variable.as_str() else { continue };
             let value = Template(vec![Piece::Variable(variable.to_owned())]);
-            draft.header(name, value).map_err(|failure| failure.message)?;
+            draft.header(name, value).map_err(|failure| failure.on_one_line())?;
         }
         if let Some(variable) = server.get("bearer_token_env_var").and_then(Value::as_str) {
             let token = Template(vec![Piece::Variable(variable.to_owned())]);
-            draft.set_auth(Credential::Bearer(token)).map_err(|failure| failure.message)?;
+            draft.set_auth(Credential::Bearer(token)).map_err(|failure| failure.on_one_line())?;
         }
         Ok(())
     }

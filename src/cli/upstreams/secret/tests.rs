@@ -88,3 +88,61 @@ fn a_secret_is_found_in_an_argument_with_its_name() {
         assert_eq!(found(flag, arg), None, "{flag} {arg}");
     }
 }
+
+#[test]
+fn what_is_secret_beside_a_variable_is_found_wherever_it_stands() {
+    use crate::cli::upstreams::template::{Piece, Template};
+
+    let read = |text: &str| {
+        let mut pieces = vec![];
+        for (at, part) in text.split('|').enumerate() {
+            let variable = at % 2 == 1;
+            let part = part.to_owned();
+            pieces.push(if variable { Piece::Variable(part) } else { Piece::Text(part) });
+        }
+        Template(pieces).joined()
+    };
+    for (name, value) in [
+        ("PASSWORD", "hunter|X|"),
+        ("PASSWORD", "|X|hunter"),
+        ("DB_PW", "pa|word|"),
+        ("API_KEY", "key-|KEY|"),
+        ("DATABASE_URL", "postgres://app:S3cret@db/|DB|"),
+        ("DATABASE_URL", "postgres://|USER|:secret@db/x"),
+        ("DATABASE_URL", "app:secret@tcp(|HOST|:3306)/x"),
+        ("ENDPOINT", "https://h.example/?api_key=abc&region=|R|"),
+        ("ENDPOINT", "https://h.example/?key_value=abc&region=|R|"),
+        ("ENDPOINT", "https://h.example/hook/a1b2c3d4|R|"),
+        ("ENDPOINT", "https://a1b2c3d4@h.example/|R|"),
+        ("SETTINGS", "Server=|H|;Password=x"),
+        ("HEADERS", "{\"Authorization\": \"Bearer x\", \"A\": \"|A|\"}"),
+        ("SOMETHING", "ghp_abc|X|"),
+        ("SOMETHING", "|X|:a1b2c3d4"),
+        ("SOMETHING", "6f1c2a3e-3a51-4a4b-9a86-0c6d5e4f3a2b,|X|"),
+    ] {
+        assert!(is_beside_variables(name, &read(value)), "{name}={value}");
+    }
+    for (name, value) in [
+        ("PATH", "|HOME|/bin:/usr/bin"),
+        ("TOKEN", "|A|-|B|"),
+        ("AUTHORIZATION", "Bearer |TOKEN|"),
+        ("DATABASE_URL", "postgres://|USER|:|PW|@db.example:5432/shop?charset=utf8mb4"),
+        ("ENDPOINT", "https://h.example/v1alpha1/?api_key=|KEY|&count=5"),
+        ("HEADERS", "{\"Authorization\": \"Bearer |TOKEN|\", \"X-Region\": \"eu-1\"}"),
+        ("SETTINGS", "Server=db;Password=|PW|;Encrypt=true"),
+        ("REPOSITORY", "ssh://git@|HOST|/team/project.git"),
+        ("GREETING", "hello |NAME|, 5$"),
+        ("", "--npm_config_cache=|HOME|/.npm"),
+        ("", "|HOME|/.aws/credentials:/root/.aws/credentials"),
+        ("--header", "X-Api-Key: |KEY|"),
+        ("--key-file", "|HOME|/keys.pem"),
+    ] {
+        assert!(!is_beside_variables(name, &read(value)), "{name}={value}");
+    }
+    for script in ["TOKEN=\u{fffc}abc exec s", "exec s --token ${TOKEN:-abc}"] {
+        assert!(in_script(script), "{script}");
+    }
+    for script in ["TOKEN=\u{fffc} exec s", "exec s --token=${TOKEN} --key $KEY"] {
+        assert!(!in_script(script), "{script}");
+    }
+}
