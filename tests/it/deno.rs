@@ -325,7 +325,7 @@ async fn a_server_without_a_runtime_serves_and_says_how_one_is_got() {
         text.contains(if is_alone {
             "no code can be run here"
         } else {
-            "there is no runtime `local-deno` here; there is `local-v8`"
+            "there is no runtime `local-deno` here; there is only `local-v8`"
         }),
         "{text}"
     );

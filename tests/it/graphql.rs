@@ -109,7 +109,7 @@ async fn a_service_is_asked_for_its_schema_and_every_root_field_is_a_tool() {
         let (status, tools, note) = state(&catalog);
         assert_eq!((status, tools), (UpstreamState::Ready, 11), "{path}: {note}");
         assert!(
-            note.contains("1 subscription is not offered") && note.contains("leading back"),
+            note.contains("1 subscription is not offered") && note.contains("leads back"),
             "{note}"
         );
         let tool = catalog.resolve("git.mutation.createIssue", &open).await.unwrap();
@@ -214,7 +214,7 @@ async fn a_mutation_of_whose_answer_a_field_is_refused_was_done_and_says_so() {
     assert!(warning.starts_with("`git.mutation.rename` was performed;"), "{warning}");
     assert!(
         warning.contains(
-            "you may not see this (FORBIDDEN) at `rename.secret`; for a while \
+            "you may not see this (FORBIDDEN) at `rename.secret`; for a while, \
             `secret` is asked for only"
         ),
         "{warning}"

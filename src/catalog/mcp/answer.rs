@@ -116,8 +116,7 @@ impl Value {
     fn warning(&self, tool: &Tool, has_error: bool, repairs: Option<String>) -> Option<String> {
         let mut warnings = Vec::new();
         if let Some(left_out) = &self.left_out {
-            warnings
-                .push(format!("the response of `{}` is not complete: {left_out}", tool.path));
+            warnings.push(format!("the response of `{}` is not complete: {left_out}", tool.path));
         }
         if has_error {
             warnings.push(format!(

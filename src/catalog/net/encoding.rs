@@ -29,8 +29,8 @@ const KNOWN: &str = "gzip, deflate, br and zstd";
 const PLAIN: [&str; 7] = ["", "identity", "none", "utf-8", "utf8", "binary", "aws-chunked"];
 /// Most encodings of one body, one within the other: a service and a proxy in front of it.
 const LAYERS_MAX: usize = 2;
-/// Most bytes that an encoding within another one may have: the bound of the answer counts only what
-/// the whole holds.
+/// Most bytes that an encoding within another one may have: the bound of the answer counts only
+/// what the whole holds.
 const INNER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Largest window of zstd as a power of two: 8 MiB, as for every HTTP client (RFC 9659).
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;

@@ -275,9 +275,9 @@ async fn a_secret_beside_a_variable_is_not_imported_and_its_place_is_named() {
         ("argument", "the argument `--token` holds"),
         ("option", "the argument `--token` holds"),
         ("positional", "an argument holds"),
-        ("script", "the commands for the shell hold a secret"),
+        ("script", "the commands for the shell contain a secret"),
         ("header", "the header `Authorization` holds"),
-        ("url", "the URL holds a variable"),
+        ("url", "the URL contains a variable"),
     ] {
         let line = said.out.lines().find(|line| line.starts_with(&format!("✗ {name} ")));
         assert!(line.is_some_and(|line| line.contains(words)), "{name}: {words}: {}", said.out);

@@ -171,7 +171,7 @@ async fn what_is_no_answer_to_the_call_fails_it_at_once() {
         };
         let message = answer["error"]["message"].as_str().unwrap_or_default();
         assert!(message.contains(words), "{name}: {answer}");
-        assert!(message.contains("may have had an effect"), "{name}: {answer}");
+        assert!(message.contains("may have taken effect"), "{name}: {answer}");
     }
     server.stop().await;
     task.abort();
