@@ -131,6 +131,16 @@ impl UpstreamError {
         Self::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
     }
 
+    /// The failure of a call whose upstream was changed or removed meanwhile.
+    pub(in crate::catalog) fn retired(tool: &Tool) -> Self {
+        let message = format!(
+            "the call of `{}` was ended, because upstream `{}` was changed in the configuration or \
+            removed from it; it is not known whether it took effect",
+            tool.path, tool.upstream
+        );
+        Self::new(UpstreamErrorCode::Lost, tool, message)
+    }
+
     /// No answer within the time of a call.
     pub(in crate::catalog) fn late(tool: &Tool, limit: Duration) -> Self {
         let limit = limit.as_millis();

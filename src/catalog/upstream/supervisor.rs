@@ -530,22 +530,20 @@ impl UpstreamSupervisor {
             let _slot = self.call_slots.acquire().await;
             connection.call_followed(tool, args, news).await
         };
-        tokio::select! {
+        let performed = tokio::select! {
             performed = tokio::time::timeout(self.call_timeout, perform) => {
                 performed.unwrap_or_else(|_| {
                     connection.note_timeout();
                     Err(UpstreamError::late(tool, self.call_timeout))
                 })
             }
-            () = self.retired.cancelled() => {
-                let message = format!(
-                    "the call of `{}` was ended, because upstream `{}` was changed in the \
-                    configuration or removed from it; it is not known whether it took effect",
-                    tool.path, self.name
-                );
-                Err(UpstreamError::new(UpstreamErrorCode::Lost, tool, message))
-            }
-        }
+            () = self.retired.cancelled() => Err(UpstreamError::retired(tool)),
+        };
+        performed.map_err(|error| {
+            // The loss may be seen before its cause.
+            let is_cut = error.code == UpstreamErrorCode::Lost && self.retired.is_cancelled();
+            if is_cut { UpstreamError::retired(tool) } else { error }
+        })
     }
 
     /// Destination of calls of this tool, if it is known now.
