@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/lib.sh
 
 # The files of tests/it whose tests are about what a program does; the others do not depend on what runs it.
-GUESTS='^(deno|guests|intake|statuses|web|worker|worker_life|worker_limits|worker_seal|worker_values)::'
+GUESTS='^(deno|guests|intake|statuses|web|worker|worker_life|worker_limits|worker_repeat|worker_seal|worker_values)::'
 
 export AIRLOCK_TEST_RUNTIME=local-deno
 if cargo nextest --version >/dev/null 2>&1; then

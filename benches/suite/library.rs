@@ -110,6 +110,7 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
             event(EventDetails::TaskRunning(TaskRunning { queue_ms: Some(0) })),
             event(EventDetails::TaskCompleted(ended)),
         ],
+        journal: vec![],
     };
     store.change_task(change).await
 }
@@ -187,7 +188,7 @@ pub(crate) async fn returned(
     expected: &str,
 ) -> Outcome {
     let lease = sandbox.admit(tenant).await?;
-    let run = Run { code: code.into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
+    let run = Run::once(code, 60_000, 60_000);
     let report = lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
     match report.outcome {
         Ended::Returned { value } if value.get() == expected => Ok(()),
@@ -231,7 +232,7 @@ pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
         let began = Instant::now();
         let lease = sandbox.admit("bench").await?;
         starts.push(began.elapsed());
-        let run = Run { code: "return 1 + 1".into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
+        let run = Run::once("return 1 + 1", 60_000, 60_000);
         let report =
             lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
         let Ended::Returned { .. } = report.outcome else {

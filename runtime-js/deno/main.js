@@ -66,9 +66,11 @@ const HELLO = 32,
   CLEAR = 38,
   WARN = 39,
   DONE = 40,
-  QUERY = 41;
+  QUERY = 41,
+  TICK = 42;
 const QUERY_DIGEST = 1,
-  QUERY_STACK = 2;
+  QUERY_STACK = 2,
+  QUERY_RANDOM = 3;
 const HEAD = 5;
 
 // Output. Small frames are assembled here and written at once.
@@ -297,8 +299,22 @@ function hostOf(of) {
     isWeakSet: core.isWeakSet,
     atob: (text) => orNull(() => atob(text)),
     btoa: (text) => orNull(() => btoa(text)),
-    clock: () => Math.floor(performance.now() - of.began),
-    clockOrigin: () => Math.floor(performance.timeOrigin + of.began),
+    // -1 while the guest repeats an earlier run.
+    clock() {
+      const { elapsed_ms: elapsed, calls, turns } = of.clock;
+      if (of.calls < calls || of.responses + of.fires < turns) return -1;
+      return Math.floor(elapsed + performance.now() - of.began);
+    },
+    clockOrigin: () => of.clock?.origin_ms ?? 0,
+    ticks: () => (of.clock === null ? "" : JSON.stringify(of.clock.ticks)),
+    tick(readings, ms) {
+      if (!live()) return;
+      open(TICK);
+      u32(readings);
+      scratchView.setFloat64(end, ms, true);
+      end += 8;
+      close();
+    },
     decode(bytes, encoding, fatal) {
       return orNull(() =>
         new TextDecoder(["utf-8", "utf-16le", "windows-1252"][encoding], {
@@ -316,7 +332,11 @@ function hostOf(of) {
     },
     incompleteTail,
     random(bytes) {
-      crypto.getRandomValues(bytes);
+      if (!live()) return false;
+      query(QUERY_RANDOM);
+      u32(bytes.length);
+      close();
+      bytes.set(reply());
       return true;
     },
     utf8Length: (text) => core.byteLength(text),
@@ -452,6 +472,7 @@ function build() {
     over: false,
     imports: false,
     began: 0,
+    clock: null,
     thrown: null,
   };
   of.context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
@@ -485,10 +506,12 @@ function begin(body) {
     line_offset: lineOffset,
     column_offset: columnOffset,
     name: filename,
+    clock,
   } = JSON.parse(decoder.decode(body.subarray(4, 4 + length)));
   run = realm;
   realm = null;
   run.began = performance.now();
+  run.clock = clock;
   try {
     const source = decoder.decode(body.subarray(4 + length));
     run.program = new vm.Script(source, {
@@ -677,24 +700,13 @@ function take({ kind, body }) {
   }
 }
 
-/** True if another response has come. */
-function responseWaits() {
-  if (backlog.length > 0) return backlog[0].kind === RESPONSE;
-  return (
-    filled - from >= HEAD &&
-    input[from + 4] === RESPONSE &&
-    filled - from >= 4 + new DataView(input.buffer, from, 4).getUint32(0, true)
-  );
-}
-
 async function serve() {
   for (;;) {
     if (writing || querying) Deno.exit(1);
     const frame = backlog.shift() ?? read();
     await take(frame);
-    // All responses that have come are settled before the code that awaits them runs; a timer's
-    // work is done before the next timer's.
-    if (frame.kind === RESPONSE && responseWaits()) continue;
+    // The work of a response or a timer is done before the next one, so that their order alone
+    // decides what the program does.
     if (run === undefined) continue;
     checkpoint(run);
     await check();

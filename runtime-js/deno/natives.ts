@@ -284,6 +284,8 @@ export const op_web_decode = native("decode");
 export const op_web_digest = native("digest");
 export const op_web_incomplete_tail = native("incompleteTail");
 export const op_web_random = native("random");
+export const op_web_tick = native("tick");
+export const op_web_ticks = native("ticks");
 export const op_web_utf8_length = native("utf8Length");
 
 const encodeInto = native("encodeInto");

@@ -13,6 +13,7 @@ import {
 import { atob, btoa, TextDecoder, TextEncoder } from "ext:airlock/web/text.ts";
 import { URL, URLSearchParams } from "ext:airlock/web/url.ts";
 import { crypto } from "ext:airlock/web/crypto.ts";
+import { Date } from "ext:airlock/web/date.ts";
 import { structuredClone } from "ext:airlock/web/clone.ts";
 import { console } from "ext:airlock/web/console.ts";
 
@@ -47,6 +48,7 @@ export const web: any = {
   console,
   crypto,
   CustomEvent,
+  Date,
   DOMException,
   Event,
   EventTarget,

@@ -39,7 +39,11 @@ pub(super) fn engine(config: &Config, instance_id: InstanceId) -> EngineConfig {
 }
 
 pub(super) fn engine_limits(config: &Config) -> EngineLimits {
-    EngineLimits { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize }
+    EngineLimits {
+        cpu_ms_max: config.limits.cpu_ms,
+        queue_max: config.limits.queue as usize,
+        spill_after: Duration::from_millis(config.approvals.spill_after_ms),
+    }
 }
 
 pub(super) fn service_limits(config: &Config) -> ServiceLimits {

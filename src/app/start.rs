@@ -28,7 +28,7 @@ use crate::{
     },
     catalog::{Catalog, SharedResources},
     config::{Config, Environment, ProcessEnvironment},
-    model::{InstanceId, Timestamp},
+    model::{InstanceId, Task, Timestamp},
     sandbox::Runtime,
     service::{Configuration, Service},
     store::{Recovered, Recovery, RecoveryStore, SqliteStore, Store, StoreError},
@@ -47,6 +47,8 @@ use crate::{
 
 /// Time limit for tasks once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
+/// Most tasks of an earlier server that a start goes on with.
+const RESUMED_MAX: u32 = 100_000;
 /// Random bytes of an owner's token.
 const TOKEN_BYTES: usize = 32;
 
@@ -82,7 +84,8 @@ pub async fn serve(
     signals: Signals,
 ) -> Result<(), Failure> {
     let config = Arc::new(config);
-    let opened = Server::open(config.clone(), signals.reload).await;
+    let resumes = audience == Audience::Agents;
+    let opened = Server::open(config.clone(), signals.reload, resumes).await;
     let server = opened.map_err(|error| error.into_failure(&config))?;
     let served = server.serve(listener, audience, ready, signals.stop).await;
     server.close().await;
@@ -129,14 +132,22 @@ pub(super) struct Server {
 
 impl Server {
     /// Opens everything, in this order. Whatever can stop a start without opening anything comes
-    /// first.
-    pub(super) async fn open(config: Arc<Config>, reload: Arc<Notify>) -> Result<Self, OpenError> {
+    /// first. `resumes` says that the server stays, so that it goes on with the tasks that the one
+    /// before it left.
+    pub(super) async fn open(
+        config: Arc<Config>,
+        reload: Arc<Notify>,
+        resumes: bool,
+    ) -> Result<Self, OpenError> {
         upstreams::install_crypto();
         runtimes::check(&config)?;
         let policy = settings::policy(&config)?;
         let store = open_store(&config).await?;
         let instance_id = InstanceId::new();
-        recover(&store, instance_id).await.map_err(store_failure)?;
+        let left = match resumes {
+            true => recover(&store, instance_id).await.map_err(store_failure)?,
+            false => vec![],
+        };
         let runtimes = start_runtimes(&config).await?;
         let shared = upstreams::shared_resources(&config);
         let catalog = start_upstreams(&config, &shared)?;
@@ -153,6 +164,7 @@ impl Server {
             record_values: Arc::new(config.policy.record_values.into()),
         };
         let engine = TaskEngine::new(settings::engine(&config, instance_id), services, runtimes);
+        resume(&engine, left).await;
         let service = Arc::new(Service::new(engine.clone(), settings::service_limits(&config)));
         let rates = settings::rates(&config);
         #[rustfmt::skip]
@@ -279,8 +291,11 @@ impl Drop for Withdraw {
     }
 }
 
-/// Ends in the record what the last server left unfinished.
-async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), StoreError> {
+/// Takes over the tasks that the last server left unfinished, and cleans up the rest of what it
+/// left.
+async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<Vec<Task>, StoreError> {
+    let left = store.unfinished(instance_id, RESUMED_MAX).await?;
+    store.adopt(left.iter().map(|task| task.task_id).collect(), instance_id).await?;
     let recovery = Recovery {
         instance_id,
         at: Timestamp::now(),
@@ -306,7 +321,34 @@ async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), Sto
             counted(tasks, "task")
         );
     }
-    Ok(())
+    Ok(left)
+}
+
+/// Goes on with these tasks.
+async fn resume(engine: &TaskEngine, left: Vec<Task>) {
+    let (mut resumed, mut failed) = (0_usize, 0_usize);
+    for task in left {
+        match engine.resume(task).await {
+            true => resumed += 1,
+            false => failed += 1,
+        }
+    }
+    if resumed > 0 {
+        tracing::info!(
+            resumed,
+            "{} had not ended when the last server stopped, and {} on now",
+            counted(resumed, "task"),
+            verb(resumed, "goes", "go")
+        );
+    }
+    if failed > 0 {
+        tracing::warn!(
+            failed,
+            "{} had not ended when the last server stopped and cannot go on, now recorded as \
+            failed",
+            counted(failed, "task")
+        );
+    }
 }
 
 fn store_failure(error: StoreError) -> OpenError {

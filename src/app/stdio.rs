@@ -116,7 +116,7 @@ async fn acquire_or_attach(
 ) -> Result<Acquired, Failure> {
     let (give_up, taken_up) = (Moment::now() + FIND_MAX, Moment::now() + TAKE_UP_MAX);
     loop {
-        match Server::open(config.clone(), reload.clone()).await {
+        match Server::open(config.clone(), reload.clone(), true).await {
             Ok(server) => return Ok(Acquired::Own(Box::new(server))),
             Err(OpenError::InUse) if Moment::now() < give_up && !stop.is_cancelled() => {
                 // The other's file may be about to be written, or its lock about to be released.

@@ -1,5 +1,5 @@
 //! Waits for the end of a task, for every command that does: `run`, `tools call`, `tasks wait` and
-//! `tasks follow`. Also tells how a task ended whose server was stopped meanwhile.
+//! `tasks follow`; also over a restart of the server.
 
 use std::{pin::pin, time::Duration};
 
@@ -97,15 +97,30 @@ impl Wait<'_> {
         }
     }
 
-    /// The record of the task once it has ended.
+    /// The record of the task once it has ended, on whichever server that is.
     async fn end(&self) -> Result<TaskRecord, Failure> {
+        let mut next: Option<Connection> = None;
+        loop {
+            let client = next.as_ref().map_or(self.client, |connection| &connection.client);
+            if let Some(record) = self.end_at(client).await? {
+                return Ok(record);
+            }
+            match self.next_server(client).await {
+                Some(connection) => next = Some(connection),
+                None => return self.left().await,
+            }
+        }
+    }
+
+    /// The record of the task once it has ended; none if the server is gone first.
+    async fn end_at(&self, client: &Client) -> Result<Option<TaskRecord>, Failure> {
         let mut failures = 0;
         loop {
-            match self.client.task(self.id, HOLD).await {
-                Ok(record) if record.outcome.status.is_terminal() => return Ok(record),
+            match client.task(self.id, HOLD).await {
+                Ok(record) if record.outcome.status.is_terminal() => return Ok(Some(record)),
                 Ok(_) => failures = 0,
                 Err(failure) if failure.exit != Exit::Unavailable => return Err(failure),
-                Err(_) if !self.client.is_up().await => return self.after_stop().await,
+                Err(_) if !client.is_up().await => return Ok(None),
                 Err(failure) => {
                     failures += 1;
                     if failures == FAILURES_MAX {
@@ -117,27 +132,29 @@ impl Wait<'_> {
         }
     }
 
-    /// The record of the task from the server that was started after this one, or from one of our
-    /// own.
-    ///
-    /// # Errors
-    /// If it cannot be read. The next server records the task as failed, unless it ended in the
-    /// last moment: no task survives its server.
-    async fn after_stop(&self) -> Result<TaskRecord, Failure> {
+    /// The server that was started after this one, which goes on with the task, if one comes soon.
+    async fn next_server(&self, client: &Client) -> Option<Connection> {
         let lost = Instant::now();
         let is_awaited = || {
-            let time = if self.client.server_lives() { CLOSED_WITHIN } else { BACK_WITHIN };
+            let time = if client.server_lives() { CLOSED_WITHIN } else { BACK_WITHIN };
             lost.elapsed() < time
         };
         while is_awaited() {
             if let Ok(Some(next)) = Connection::running(self.config, Need::Record).await
-                && let Some(record) = self.recorded(&next.client).await
+                && next.client.is_up().await
             {
-                return Ok(record);
+                return Some(next);
             }
             sleep(BACK_EVERY).await;
         }
-        // None came back: one of our own reads the record, as for every command.
+        None
+    }
+
+    /// The record of a task that no server runs, read by one of our own, as for every command.
+    ///
+    /// # Errors
+    /// If it has not ended: then the next server goes on with it.
+    async fn left(&self) -> Result<TaskRecord, Failure> {
         if let Ok(own) = Connection::open(self.config, Need::Record).await {
             let record = self.recorded(&own.client).await;
             own.close().await?;
@@ -145,12 +162,11 @@ impl Wait<'_> {
                 return Ok(record);
             }
         }
-        let (id, code) = (self.id, ErrorCode::ServerStopped.as_str());
-        let hint = format!("`airlock tasks get {id}` shows its record");
-        Err(Failure::other(format!(
-            "the server was stopped, so task {id} ended with the status failed ({code})"
-        ))
-        .hint(hint))
+        let id = self.id;
+        let message =
+            format!("the server was stopped; task {id} goes on once `airlock serve` runs again");
+        Err(Failure::unavailable(message)
+            .hint(format!("`airlock tasks get {id}` shows its record")))
     }
 
     /// The record, if the task has ended by it.

@@ -186,7 +186,6 @@ impl Config {
         let secrets = resolver.secret_store(&keys.secrets, &store);
         let upstreams = resolver.upstreams(&keys.upstreams);
         let policy = resolver.policy(&keys.policy);
-        let approvals = resolver.approvals(&keys.approvals, keys.sandbox.workers_max);
         let sandbox = resolver.sandbox(keys.sandbox.clone());
         if broken.is_some() || !resolver.problems.is_empty() {
             let error = ConfigError::new(broken.map_or(resolver.problems, |only| vec![only]));
@@ -204,7 +203,7 @@ impl Config {
             sandbox,
             artifacts: keys.artifacts,
             policy,
-            approvals,
+            approvals: keys.approvals.clone(),
             upstreams,
             file,
             file_digest: layers.file_digest,
@@ -273,14 +272,11 @@ impl Config {
     /// This configuration, with everything that cannot change while the server runs as it was at
     /// the start.
     pub fn fixed_as(self, started: &Self) -> Self {
-        let workers = started.sandbox.workers_max;
-        let tasks_max = self.approvals.tasks_max.min(workers / 2).max(1);
         Self {
             server: started.server.clone(),
             store: started.store.clone(),
             secrets: started.secrets.clone(),
             sandbox: started.sandbox.clone(),
-            approvals: Approvals { tasks_max, ..self.approvals },
             ..self
         }
     }

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     error::{Origin, Problem},
-    keys::{ApprovalsKeys, Sandbox, SecretsKeys, ServerKeys, StoreKeys},
+    keys::{Sandbox, SecretsKeys, ServerKeys, StoreKeys},
     resolved::{Secret, SecretKey, SecretStore, Server, Store, UnsetVariable},
     source::{Layers, user_file, user_folder, whole_path},
 };
@@ -73,11 +73,6 @@ impl Resolver<'_> {
             allowed_hosts: keys.allowed_hosts.clone(),
             allowed_origins: keys.allowed_origins.clone(),
         }
-    }
-
-    /// Limits `tasks_max` so that waiting tasks leave half of the workers free.
-    pub(super) fn approvals(&mut self, keys: &ApprovalsKeys, workers_max: u64) -> ApprovalsKeys {
-        ApprovalsKeys { tasks_max: keys.tasks_max.min(workers_max / 2).max(1), ..keys.clone() }
     }
 
     pub(super) fn store(&mut self, keys: &StoreKeys) -> Store {

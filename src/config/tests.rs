@@ -483,10 +483,10 @@ fn policy_files_name_the_callers_they_apply_to() {
         (&PolicyScope::Key("ci".into()), Some("stripe"))
     );
     assert_eq!((config.policy.profile, config.policy.record_values), (Profile::Strict, false));
+    let approvals = &config.approvals;
     assert_eq!(
-        (config.approvals.timeout_ms, config.approvals.tasks_max),
-        (1_800_000, 5),
-        "half of the workers stay free"
+        (approvals.timeout_ms, approvals.tasks_max, approvals.spill_after_ms),
+        (1_800_000, 1_000, 30_000)
     );
     let wrong = "[policy]\nprofile = \"yolo\"\nfiles = [{ path = \"a\", layer = \"key\" }, { path \
         = \"b\", workspace = \"w\" }, \"\"]\n";

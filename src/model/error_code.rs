@@ -128,6 +128,8 @@ codes! {
     WorkerStartFailed = "worker_start_failed", Unavailable;
     /// The server stopped or died while the task ran.
     ServerStopped = "server_stopped", Unavailable;
+    /// A program that ran again after a restart or a long wait did not do what it had done before.
+    ReplayDiverged = "replay_diverged", Failed;
     /// Somebody cancelled it: `task_cancel`, `airlock tasks cancel`, Ctrl-C in `airlock run`, or a
     /// client that took its request back.
     Cancelled = "cancelled", Cancelled;
@@ -148,6 +150,8 @@ codes! {
     UpstreamTimeout = "upstream_timeout", Unavailable;
     /// The connection to the upstream broke while the call was under way.
     UpstreamLost = "upstream_lost", Unavailable;
+    /// The server stopped between the sending of the call and its answer.
+    OutcomeUnknown = "outcome_unknown", Failed;
     /// The upstream refused the request itself: wrong credentials, unknown tool, bad protocol.
     UpstreamRejected = "upstream_rejected", Failed;
     /// The upstream wants to ask a person something in the middle of the call.

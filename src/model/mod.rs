@@ -15,6 +15,7 @@ mod id;
 mod operation_pattern;
 mod principal;
 mod schema;
+mod seed;
 mod task;
 mod tool;
 mod upstream;
@@ -47,6 +48,7 @@ pub use id::{
 pub use operation_pattern::{InvalidPattern, OperationPattern};
 pub use principal::{Principal, Role};
 pub use schema::Schema;
+pub use seed::Seed;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
 pub use tool::{Annotations, Operation};
 pub use upstream::{

@@ -1,7 +1,10 @@
 //! The wall clock of a run, which stands still while the guest only waits for an approval.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,6 +17,8 @@ pub struct WallClock {
     pauses: Arc<watch::Sender<usize>>,
     /// The run's activity is [`Activity::ApprovalWait`], and no other call of it is under way.
     still: Arc<watch::Sender<bool>>,
+    /// Milliseconds of the wall time limit that are used.
+    used_ms: Arc<AtomicU64>,
 }
 
 /// Pauses the clock until dropped: an approval is pending.
@@ -25,7 +30,17 @@ impl WallClock {
     #[allow(clippy::new_without_default, reason = "a clock is made on purpose")]
     pub fn new() -> Self {
         let (pauses, still) = (watch::Sender::new(0), watch::Sender::new(false));
-        Self { pauses: Arc::new(pauses), still: Arc::new(still) }
+        Self { pauses: Arc::new(pauses), still: Arc::new(still), used_ms: Arc::default() }
+    }
+
+    /// Milliseconds of the wall time limit that are used, over all runs.
+    pub fn used_ms(&self) -> u64 {
+        self.used_ms.load(Ordering::Relaxed)
+    }
+
+    /// Sets what an earlier run used of the wall time limit.
+    pub fn set_used_ms(&self, used_ms: u64) {
+        self.used_ms.store(used_ms, Ordering::Relaxed);
     }
 
     /// Pauses the clock for the lifetime of the returned guard.
@@ -84,11 +99,12 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    pub(super) fn start() -> Self {
+    /// `used` is what earlier runs used of the wall limit.
+    pub(super) fn start(used: Duration) -> Self {
         Self {
             since: Instant::now(),
             activity: Activity::Running,
-            counted: Duration::ZERO,
+            counted: used,
             tool_wait: Duration::ZERO,
             approval_wait: Duration::ZERO,
         }

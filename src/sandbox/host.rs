@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use super::protocol::CallFailure;
+use super::{history::Entry, protocol::CallFailure};
 use crate::model::{LogLine, RawJson};
 
 /// Performs the tool calls of guests. The only way out of a sandbox, so policy is enforced behind
@@ -14,6 +14,9 @@ pub trait ToolHost: Send + Sync + 'static {
 
     /// Receives one line of console output as soon as it is written.
     fn log(&self, line: &LogLine);
+
+    /// Receives what the guest saw of time, before any call that may depend on it.
+    fn observed(&self, _entries: Vec<Entry>) {}
 }
 
 /// One tool call of a guest.

@@ -131,7 +131,7 @@ impl Sandbox {
         let mut lease = self.lease(pool, "").await?;
         let armed = &lease.worker.armed;
         let engine = EngineReport { name: armed.engine.clone(), locks: armed.locks.clone() };
-        let run = Run { code: "return 1 + 1".into(), wall_ms_max: 10_000, cpu_ms_max: 10_000 };
+        let run = Run::once("return 1 + 1", 10_000, 10_000);
         lease.worker.retire();
         let (clock, stop) = (WallClock::new(), CancellationToken::new());
         let report = Box::new(lease).run(run, Arc::new(NoTools), &clock, &stop).await;

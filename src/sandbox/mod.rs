@@ -6,11 +6,13 @@
 //! a tool, a policy or a store: a guest reaches only what its [`ToolHost`] answers.
 
 mod buffers;
+mod carried;
 mod clock;
 mod config;
 mod connection;
 pub mod deno;
 mod error;
+pub mod history;
 mod host;
 mod local;
 #[cfg(feature = "intake")]
@@ -35,5 +37,7 @@ pub use lockdown::{LockdownError, jail::Jail};
 pub use locks::{Lock, LockTier, Locks};
 pub use process::WorkerCommand;
 pub use protocol::CallFailure;
-pub use runtime::{EngineReport, Lease, Outcome, Run, RunReport, Runtime, RuntimeHealth};
+pub use runtime::{
+    EngineReport, GuestInputs, Lease, Outcome, Run, RunReport, Runtime, RuntimeHealth,
+};
 pub use v8_options::V8Options;

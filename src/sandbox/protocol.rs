@@ -11,11 +11,14 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::locks::Locks;
-use crate::model::{LogLevel, RawJson, TaskError};
+use super::{
+    history::{self, Entry},
+    locks::Locks,
+};
+use crate::model::{LogLevel, RawJson, Seed, TaskError};
 
 /// Version of the frames, raised with every change of one. A worker of another version is refused.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes between length and body: kind and run.
 pub const HEAD_BYTES: usize = 5;
 /// Bytes before the body.
@@ -32,7 +35,9 @@ const MIB: usize = 1024 * KIB;
 pub enum Kind {
     /// [`Setup`] as JSON; the first frame, once.
     Setup = 1,
-    /// `u32 length of RunHead | RunHead as JSON | source`; only while no run is under way.
+    /// `u32 length of RunHead | RunHead as JSON | u32 length of history | history | source`; only
+    /// while no run is under way. The history is that of the run which this one repeats, encoded
+    /// by [`history::encode`].
     Run = 2,
     /// `u32 call | u8 ok | JSON`: a value, or a [`CallFailure`]. Also permits a parked guest to
     /// continue.
@@ -63,6 +68,9 @@ pub enum Kind {
     Done = 38,
     /// [`FatalReason`] as one byte: the last frame of a process that is about to die.
     Fatal = 39,
+    /// What the guest saw of time since the last such frame, encoded by [`history::encode`]. Comes
+    /// before the `Call` and `Parked` that may depend on it.
+    History = 40,
 }
 
 impl Kind {
@@ -71,7 +79,7 @@ impl Kind {
         use Kind::*;
         [
             Setup, Run, Response, Go, Stop, Shutdown, Armed, Ready, Call, Log, Parked, Wake, Done,
-            Fatal,
+            Fatal, History,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -81,7 +89,8 @@ impl Kind {
     pub fn body_max(self) -> usize {
         match self {
             Self::Setup | Self::Armed => 64 * KIB,
-            Self::Run => MIB,
+            Self::Run => 2 * MIB,
+            Self::History => history::BYTES_MAX,
             Self::Response => 9 * MIB,
             Self::Call => 2 * MIB,
             Self::Log => 16 * KIB,
@@ -125,6 +134,17 @@ pub struct RunHead {
     pub cpu_ms_max: u64,
     /// The wall time limit in milliseconds, for messages only: the broker enforces it.
     pub wall_ms_max: u64,
+    /// The origin of the guest's clock, in milliseconds since 1970: the beginning of the first run
+    /// of its task.
+    pub origin_ms: u64,
+    /// Milliseconds from the origin until now.
+    pub elapsed_ms: u64,
+    /// Seed of all random numbers of the guest.
+    pub seed: Seed,
+    /// Calls that the repeated run issued; 0 if none is repeated.
+    pub calls: u32,
+    /// Responses that the repeated run received.
+    pub responses: u32,
 }
 
 /// The first frame of a worker, sent once, before any guest.
@@ -380,6 +400,17 @@ pub fn parse_response(body: &[u8]) -> Result<(u32, bool, &[u8]), FrameError> {
         0 | 1 => Ok((u32::from_le_bytes(*call), *ok == 1, json)),
         _ => Err(malformed()),
     }
+}
+
+/// Splits the body of a `Run` frame: its head, its history and the source.
+pub fn parse_run(body: &[u8]) -> Result<(RunHead, Vec<Entry>, &str), FrameError> {
+    let malformed = || FrameError::Malformed(Kind::Run);
+    let (head, rest) = split_head(Kind::Run, body)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+    let (history, source) =
+        rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(malformed)?;
+    let history = history::decode(history).ok_or_else(malformed)?;
+    Ok((head, history, std::str::from_utf8(source).map_err(|_| malformed())?))
 }
 
 /// Encodes a log level as in a `Log` frame.

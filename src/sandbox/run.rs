@@ -5,7 +5,6 @@
 //! most [`STOP_GRACE`] after a limit.
 
 use std::{
-    borrow::Cow,
     collections::VecDeque,
     ops::ControlFlow::{self, Break, Continue},
     sync::Arc,
@@ -17,13 +16,14 @@ use futures::{
     future::{BoxFuture, Fuse, FusedFuture},
     stream::FuturesUnordered,
 };
-use serde_json::value::RawValue;
 use tokio::{sync::watch, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    carried::{MESSAGE_BYTES_MAX, RESPONSE_BYTES_MAX, exact, too_large, trimmed},
     clock::{Activity, Stopwatch, WallClock},
     connection::Event,
+    history,
     host::{ToolCall, ToolHost},
     pool::{Pool, Worker},
     protocol::{
@@ -34,8 +34,8 @@ use super::{
     schedule::{Permit, Schedule, WorkerSlot},
 };
 use crate::{
-    base::{integers::quote_unsafe, text::ellipsized},
-    model::{ErrorCode, JsonObject, LogLine, Logs, RawJson, TaskError, Usage},
+    base::text::ellipsized,
+    model::{LogLine, Logs, RawJson, Usage},
 };
 
 /// Time from the order to stop until the process is killed.
@@ -47,6 +47,9 @@ const CPU_CHECK_EVERY: Duration = Duration::from_millis(50);
 const CPU_SLACK: Duration = Duration::from_millis(200);
 /// Interval at which the CPU time of a worker that reports itself parked is read.
 const PARKED_CHECK_EVERY: Duration = Duration::from_secs(1);
+/// Time that a guest only waits for approvals until it gives up its process, if others wait for
+/// one.
+const SPILL_PRESSED: Duration = Duration::from_secs(1);
 /// CPU time that a worker may use while it reports itself parked.
 const PARKED_CPU_MAX: Duration = Duration::from_millis(200);
 /// Bytes of a run's responses that wait in the broker. Above it no further response is taken from
@@ -56,13 +59,8 @@ const UNDELIVERED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// the next guest and its process gets the lowest priority, so programs that compute or loop never
 /// keep short ones from running.
 const FOREGROUND_MAX: Duration = Duration::from_millis(100);
-/// Bytes of an error's text that are kept.
-const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 /// Number of warnings that are kept.
 const WARNINGS_MAX: usize = 20;
-/// Bytes of JSON in a `Response` frame, which also holds the call's number and its outcome.
-const RESPONSE_BYTES_MAX: usize = 9 * 1024 * 1024 - 5;
-
 /// A worker reserved for one run, with the permit to begin it.
 #[derive(Debug)]
 pub(super) struct LeasedWorker {
@@ -127,6 +125,9 @@ struct RunLoop<'a> {
     calls_seen: u32,
     responses_sent: u32,
     stopwatch: Stopwatch,
+    /// Time since which the guest does nothing but wait for approvals.
+    still_since: Option<Instant>,
+    spill_after: Option<Duration>,
     began: Instant,
     cpu_before: Duration,
     pauses: watch::Receiver<usize>,
@@ -152,12 +153,20 @@ impl<'a> RunLoop<'a> {
         clock: &WallClock,
     ) -> Self {
         worker.runs += 1;
-        let head = RunHead { cpu_ms_max: run.cpu_ms_max, wall_ms_max: run.wall_ms_max };
-        worker.connection.send(
-            Kind::Run,
-            worker.runs,
-            &[&protocol::join_head(&head), run.code.as_bytes()],
-        );
+        let Run { cpu_ms_max, wall_ms_max, guest, .. } = run;
+        let history = history::encode(&guest.history);
+        let head = RunHead {
+            cpu_ms_max: *cpu_ms_max,
+            wall_ms_max: *wall_ms_max,
+            origin_ms: guest.origin_ms,
+            elapsed_ms: guest.elapsed_ms,
+            seed: guest.seed,
+            calls: guest.calls,
+            responses: guest.responses,
+        };
+        let length = (history.len() as u32).to_le_bytes();
+        let parts = [&protocol::join_head(&head)[..], &length, &history, run.code.as_bytes()];
+        worker.connection.send(Kind::Run, worker.runs, &parts);
         Self {
             run: worker.runs,
             cpu_before: worker.process.cpu().unwrap_or_default(),
@@ -176,7 +185,9 @@ impl<'a> RunLoop<'a> {
             cpu_at_park: Duration::ZERO,
             calls_seen: 0,
             responses_sent: 0,
-            stopwatch: Stopwatch::start(),
+            stopwatch: Stopwatch::start(Duration::from_millis(clock.used_ms())),
+            still_since: None,
+            spill_after: run.spill_after,
             began: Instant::now(),
             pauses: clock.pauses(),
             clock: clock.clone(),
@@ -193,7 +204,7 @@ impl<'a> RunLoop<'a> {
         let cpu_max = Duration::from_millis(run.cpu_ms_max);
         loop {
             self.stopwatch.switch_to(self.activity());
-            self.clock.set_still(self.only_waits_for_approvals());
+            self.note_stillness();
             let next_check = self.next_check(wall_max);
             let takes_responses =
                 !self.calls.is_empty() && self.undelivered_bytes <= UNDELIVERED_BYTES_MAX;
@@ -220,6 +231,21 @@ impl<'a> RunLoop<'a> {
         }
     }
 
+    fn note_stillness(&mut self) {
+        let is_still = self.only_waits_for_approvals();
+        let since = self.still_since.unwrap_or_else(Instant::now);
+        self.still_since = is_still.then_some(since);
+        self.clock.set_still(is_still);
+        self.clock.set_used_ms(self.stopwatch.counted.as_millis() as u64);
+    }
+
+    /// Moment at which the guest gives up its process, if nothing comes.
+    fn spill_at(&self) -> Option<Instant> {
+        let (since, after) = (self.still_since?, self.spill_after?);
+        let is_pressed = after > SPILL_PRESSED && self.schedule.lacks_slots();
+        Some(since + if is_pressed { SPILL_PRESSED } else { after })
+    }
+
     fn activity(&self) -> Activity {
         match self.parked {
             false => Activity::Running,
@@ -243,7 +269,8 @@ impl<'a> RunLoop<'a> {
         }
         let now = Instant::now();
         let cpu_check = now + if self.parked { PARKED_CHECK_EVERY } else { CPU_CHECK_EVERY };
-        self.stopwatch.deadline(wall_max).map_or(cpu_check, |wall| wall.min(cpu_check))
+        let wall = self.stopwatch.deadline(wall_max);
+        [wall, self.spill_at()].into_iter().flatten().fold(cpu_check, Instant::min)
     }
 
     fn check_limits(&mut self, wall_max: Duration, cpu_max: Duration) -> Step {
@@ -254,6 +281,10 @@ impl<'a> RunLoop<'a> {
             }
             self.kill = true;
             return Break(stopped(reason));
+        }
+        if self.spill_at().is_some_and(|at| at <= Instant::now()) {
+            self.kill = true;
+            return Break(Outcome::Spilled);
         }
         if self.stopwatch.counted >= wall_max {
             return self.order_stop(StopReason::Wall);
@@ -302,6 +333,7 @@ impl<'a> RunLoop<'a> {
         match frame.kind {
             Kind::Call => self.on_call(&frame.body),
             Kind::Log => self.on_log(&frame.body),
+            Kind::History => self.on_history(&frame.body),
             Kind::Parked => self.on_parked(&frame.body),
             Kind::Wake => self.on_wake(),
             Kind::Done => self.on_done(&frame.body),
@@ -453,6 +485,14 @@ impl<'a> RunLoop<'a> {
         Continue(())
     }
 
+    fn on_history(&mut self, body: &[u8]) -> Step {
+        let Some(entries) = history::decode(body) else {
+            return self.violation("a malformed history");
+        };
+        self.host.observed(entries);
+        Continue(())
+    }
+
     fn on_done(&mut self, body: &[u8]) -> Step {
         let Ok((head, result)) = protocol::split_head::<DoneHead>(Kind::Done, body) else {
             return self.violation("a malformed end");
@@ -536,47 +576,9 @@ impl<'a> RunLoop<'a> {
     }
 }
 
-/// Returns the response as a program can read it without losing digits.
-fn exact(response: RawJson) -> RawJson {
-    match quote_unsafe(response.get()) {
-        Cow::Borrowed(_) => response,
-        Cow::Owned(quoted) => RawValue::from_string(quoted).unwrap_or(response),
-    }
-}
-
-/// The failure of a call whose response is larger than a frame.
-fn too_large(bytes: usize) -> CallFailure {
-    CallFailure {
-        name: "ToolCallError".into(),
-        message: format!(
-            "the response is {bytes} bytes of JSON; the limit is {RESPONSE_BYTES_MAX}: request \
-            less at once"
-        ),
-        properties: JsonObject::from_iter([
-            ("code".into(), ErrorCode::ResponseTooLarge.as_str().into()),
-            ("retryable".into(), false.into()),
-        ]),
-    }
-}
-
 fn stopped(reason: StopReason) -> Outcome {
     match reason {
         StopReason::Wall => Outcome::WallLimit,
         StopReason::Cancel => Outcome::Cancelled,
-    }
-}
-
-/// Cuts a guest's error to its limits: the worker that sent it may be compromised.
-fn trimmed(error: TaskError) -> TaskError {
-    let cut = |text: String| ellipsized(text, MESSAGE_BYTES_MAX);
-    TaskError {
-        name: ellipsized(error.name, 200),
-        message: cut(error.message),
-        code: ellipsized(error.code, 64),
-        line: error.line,
-        column: error.column,
-        frame: error.frame.map(cut),
-        stack: error.stack.map(cut),
-        hint: error.hint.map(cut),
     }
 }

@@ -3,13 +3,16 @@
 //! Names no engine, process or frame, so a runtime may be anything that can run a program against a
 //! [`ToolHost`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{clock::WallClock, error::SandboxError, host::ToolHost, locks::Locks, protocol::Setup};
-use crate::model::{Logs, RawJson, TaskError, Usage};
+use super::{
+    clock::WallClock, error::SandboxError, history::Entry, host::ToolHost, locks::Locks,
+    protocol::Setup,
+};
+use crate::model::{Logs, RawJson, Seed, TaskError, Timestamp, Usage};
 
 /// Runs programs. Tasks name it by its id.
 pub trait Runtime: Send + Sync + 'static {
@@ -58,6 +61,44 @@ pub struct Run {
     pub wall_ms_max: u64,
     /// CPU time limit in milliseconds.
     pub cpu_ms_max: u64,
+    /// Time that the program only waits for approvals until its process is given up; none if it
+    /// cannot run again.
+    pub spill_after: Option<Duration>,
+    /// What the guest sees of time and chance.
+    pub guest: GuestInputs,
+}
+
+impl Run {
+    /// A program that runs once, from now on.
+    pub fn once(code: impl Into<String>, wall_ms_max: u64, cpu_ms_max: u64) -> Self {
+        let now_ms = Timestamp::now().as_millisecond().try_into().unwrap_or(0);
+        let guest = GuestInputs::first(Seed::random(), now_ms);
+        Self { code: code.into(), wall_ms_max, cpu_ms_max, spill_after: None, guest }
+    }
+}
+
+/// What a guest sees of time and chance, and the earlier run that it repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestInputs {
+    /// The origin of its clock, in milliseconds since 1970.
+    pub origin_ms: u64,
+    /// Milliseconds from the origin until now.
+    pub elapsed_ms: u64,
+    /// Seed of all its random numbers.
+    pub seed: Seed,
+    /// What the earlier run saw of time.
+    pub history: Vec<Entry>,
+    /// Calls that the earlier run issued. The host answers them again, in the same order.
+    pub calls: u32,
+    /// Responses that the earlier run received.
+    pub responses: u32,
+}
+
+impl GuestInputs {
+    /// Those of a first run, which begins now.
+    pub fn first(seed: Seed, origin_ms: u64) -> Self {
+        Self { origin_ms, elapsed_ms: 0, seed, history: Vec::new(), calls: 0, responses: 0 }
+    }
 }
 
 /// Outcome of a run.
@@ -87,11 +128,21 @@ pub enum Outcome {
     WallLimit,
     /// The run was cancelled.
     Cancelled,
+    /// The program only waits for approvals, and has given up its process meanwhile.
+    Spilled,
     /// The worker died or broke the protocol. The effects of calls in flight are unknown.
     Lost {
         /// The observed cause, for the caller.
         detail: String,
     },
+}
+
+impl Outcome {
+    /// True if the program came to it by itself, or because it was stopped: no limit, no failure of
+    /// its process.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Returned { .. } | Self::Threw { .. } | Self::Cancelled)
+    }
 }
 
 /// The end of a run and the resources it used. The caller fills in `usage.queue_ms`.

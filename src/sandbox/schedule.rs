@@ -109,6 +109,12 @@ impl Schedule {
         self.lock().queued
     }
 
+    /// Returns true if guests wait to begin only because others hold the slots.
+    pub(super) fn lacks_slots(&self) -> bool {
+        let state = self.lock();
+        state.queued > 0 && state.free_permits > 0
+    }
+
     /// Grants whatever can be granted. A grant whose receiver is gone comes back and goes to the
     /// next guest; it is dropped only after the lock is released, because its drop takes the lock.
     fn grant_waiting(&self) {

@@ -113,7 +113,7 @@ impl Service {
             return Err(already_decided(&row, verb));
         }
         let url = self.approval_url(id);
-        if decision.approve && !view::Approval::row(row, url.clone()).args_complete {
+        if decision.approve && !view::Approval::row(row.clone(), url.clone()).args_complete {
             let message = format!(
                 "`{id}` cannot be approved: its arguments cannot be shown whole; the limit is \
                 {ARGS_BYTES_MAX} bytes"
@@ -122,7 +122,7 @@ impl Service {
                 ServiceError::new(ErrorCode::ApprovalNotDisplayable, message).hint("deny it")
             );
         }
-        if !self.waiters.is_waiting(id) {
+        if !self.is_of_use(&row).await? {
             self.void_orphan(who, id).await?;
             return Err(already_decided(&self.approval_row(who, &decision.id).await?, verb));
         }
@@ -211,6 +211,19 @@ impl Service {
         let parsed: ApprovalId = id.parse().map_err(|_| not_found(id))?;
         let row = self.store.approval(&who.workspace_id, parsed).await.map_err(store_error)?;
         row.ok_or_else(|| not_found(id))
+    }
+
+    /// Returns true if a program waits for the approval, or will: one that is about to run again,
+    /// or that the next start of the server goes on with.
+    async fn is_of_use(&self, row: &Approval) -> Result<bool, ServiceError> {
+        if self.waiters.is_waiting(row.id) {
+            return Ok(true);
+        }
+        if self.engine.unfinished(row.task_id).is_some() {
+            return Ok(false);
+        }
+        let task = self.store.task(&row.principal.workspace_id, row.task_id).await;
+        Ok(task.map_err(store_error)?.is_some_and(|task| !task.status.is_terminal()))
     }
 
     /// Marks an approval void that no program waits for.

@@ -67,7 +67,7 @@ impl Service {
         let approval_hold = Duration::from_millis(self.limits.load().approval_hold_ms);
         tokio::select! {
             ended = timeout(hold, live.ended()) => match ended {
-                Ok(ended) => whole(ended),
+                Ok(ended) => self.whole(who, live.task_id(), ended).await,
                 Err(_) => self.recorded(who, live.task_id()).await,
             },
             () = awaits_approval_for(&live, approval_hold), if !is_patient => {
@@ -136,9 +136,37 @@ impl Service {
         match self.engine.unfinished(task).filter(|live| live.workspace_id() == who.workspace_id) {
             Some(live) => {
                 live.stop(StopCause::Cancelled);
-                whole(live.ended().await)
+                self.whole(who, task, live.ended().await).await
             }
-            None => self.recorded(who, task).await,
+            None => {
+                let record = self.record(who, task).await?;
+                if !record.status.is_terminal() {
+                    // Its server is gone, and none has gone on with it.
+                    self.engine.cancel_left(&who.workspace_id, task).await.map_err(store_error)?;
+                }
+                self.recorded(who, task).await
+            }
+        }
+    }
+
+    /// The record of a task that has ended, or that the next start of the server goes on with.
+    async fn whole(
+        &self,
+        who: &Principal,
+        task: TaskId,
+        ended: TaskOutcome,
+    ) -> Result<TaskRecord, ServiceError> {
+        match ended {
+            TaskOutcome::Recorded(task, result) => {
+                let inline =
+                    result.as_deref().filter(|raw| raw.get().len() as u64 <= RESULT_BYTES_INLINE);
+                Ok(view_of(&task, inline))
+            }
+            TaskOutcome::Postponed => self.recorded(who, task).await,
+            TaskOutcome::Unrecorded(error) => {
+                let message = "the task could not be recorded; the server's log says why";
+                Err(ServiceError::new(ErrorCode::StoreUnavailable, message).caused_by(error))
+            }
         }
     }
 
@@ -334,20 +362,6 @@ async fn awaits_approval_for(live: &TaskHandle, time: Duration) {
             }
         } else if changes.changed().await.is_err() {
             return std::future::pending().await;
-        }
-    }
-}
-
-fn whole(ended: TaskOutcome) -> Result<TaskRecord, ServiceError> {
-    match ended {
-        TaskOutcome::Recorded(task, result) => {
-            let inline =
-                result.as_deref().filter(|raw| raw.get().len() as u64 <= RESULT_BYTES_INLINE);
-            Ok(view_of(&task, inline))
-        }
-        TaskOutcome::Unrecorded(error) => {
-            let message = "the task could not be recorded; the server's log says why";
-            Err(ServiceError::new(ErrorCode::StoreUnavailable, message).caused_by(error))
         }
     }
 }

@@ -32,7 +32,7 @@ pub use counters::{
     HoldToken, Place, ROLLING_SLICES, Reserved, Slot, counters_fit,
 };
 pub use error::{Source, StoreError, Written};
-pub use journal::JournalStore;
+pub use journal::{JournalRow, JournalStore};
 pub use overview::{Counts, IDS_MAX, OverviewStore};
 pub use piece::ResultPiece;
 pub use recovery::{Recovered, Recovery, RecoveryStore};

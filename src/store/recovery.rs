@@ -1,10 +1,23 @@
 //! What the start of a server does to the record that the one before it left.
 
-use super::error::Written;
-use crate::model::{InstanceId, TaskError, Timestamp};
+use futures::future::BoxFuture;
 
-/// Ends what no running instance will end.
+use super::error::{StoreError, Written};
+use crate::model::{InstanceId, Task, TaskError, TaskId, Timestamp};
+
+/// Takes over, or ends, what no running instance will end.
 pub trait RecoveryStore: Send + Sync + 'static {
+    /// Tasks that other instances left unfinished, oldest first, at most `limit`.
+    fn unfinished(
+        &self,
+        instance_id: InstanceId,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Task>, StoreError>>;
+
+    /// Makes unfinished tasks the instance's own, which goes on with them:
+    /// [`recover`](Self::recover) leaves them and their approvals alone.
+    fn adopt(&self, tasks: Vec<TaskId>, instance_id: InstanceId) -> Written;
+
     /// Ends everything that other instances than the starting one left unfinished:
     ///
     /// - tasks, with status `failed`, exit code 1 and an error, which their last event carries too;

@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 
 use super::{
     error::{StoreError, Written},
+    journal::JournalRow,
     piece::ResultPiece,
 };
 use crate::model::{
@@ -102,6 +103,8 @@ pub struct TaskChange {
     pub end: Option<TaskEnd>,
     /// Appended to its history.
     pub events: Vec<NewEvent>,
+    /// Appended to its journal.
+    pub journal: Vec<JournalRow>,
 }
 
 /// The end of a task.

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -22,13 +22,22 @@ use super::{
     call::{context::Services, event::DropCause},
     handle::{TaskHandle, TaskOutcome},
     host::Host,
-    journal::TaskJournal,
-    machine::{self, Calls, End, RunContext, StopCause},
+    journal::{self, TaskJournal},
+    machine::{self, Calls, End, StopCause},
+    replay::{Entry, Replay},
+    run::{Performed, RunLimits, RunRecord, TaskRun},
 };
 use crate::{
-    model::{ErrorCode, InstanceId, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
-    sandbox::{Run, RunReport, Runtime, SandboxError, WallClock},
-    store::{Created, NewTask, StoreError, TaskEnd, Written},
+    base::error::chain,
+    model::{
+        Approval, ApprovalStatus, ErrorCode, InstanceId, Seed, Task, TaskError, TaskId, TaskStatus,
+        Timestamp,
+    },
+    sandbox::{Runtime, WallClock},
+    store::{
+        APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Created, NewTask, Store, StoreError,
+        TaskEnd, Written,
+    },
 };
 
 /// The longest that tasks may take to end once they are stopped.
@@ -53,6 +62,8 @@ pub struct EngineLimits {
     pub cpu_ms_max: u64,
     /// Tasks that may wait to begin, per runtime.
     pub queue_max: usize,
+    /// Time that a program only waits for approvals until it gives up its process.
+    pub spill_after: Duration,
 }
 
 /// Runs tasks. Cheap to clone.
@@ -100,16 +111,6 @@ pub enum Submitted {
     Running(Arc<TaskHandle>),
     /// The idempotency key names this earlier task, which has ended.
     Earlier(TaskId),
-}
-
-/// One task from its submission to its end.
-struct TaskRun {
-    runtime: Arc<dyn Runtime>,
-    new: NewTask,
-    handle: Arc<TaskHandle>,
-    journal: Arc<TaskJournal>,
-    host: Arc<Host>,
-    clock: WallClock,
 }
 
 impl TaskEngine {
@@ -162,11 +163,13 @@ impl TaskEngine {
         let waits = durable || new.idempotency_key.is_some();
         let handle = Arc::new(TaskHandle::new(&new));
         let store = inner.services.store.clone();
-        let (journal, written) = TaskJournal::create(store, new.clone(), handle.clone());
+        let replay = Replay::none(Seed::random(), 0);
+        let (journal, written) = TaskJournal::create(store, new.clone(), handle.clone(), &replay);
         inner.tasks.insert(new.task_id, handle.clone());
         let (creation, created) = oneshot::channel();
         // From here on it runs, whether the caller waits or not.
-        self.spawn(self.task_run(runtime, new, handle.clone(), journal), written, creation);
+        let run = self.task_run(runtime, new, handle.clone(), journal, replay);
+        self.spawn(run, written, creation);
         if !waits {
             return Ok(Submitted::Running(handle));
         }
@@ -233,21 +236,115 @@ impl TaskEngine {
         new: NewTask,
         handle: Arc<TaskHandle>,
         journal: TaskJournal,
+        replay: Replay,
     ) -> TaskRun {
         let (journal, clock) = (Arc::new(journal), WallClock::new());
+        clock.set_used_ms(replay.used_ms);
         let services = self.0.services.clone();
         handle.watch_clock(&clock);
-        let host = Host::new(services, &new, journal.clone(), handle.clone(), clock.clone());
-        TaskRun { runtime, new, handle, journal, host: Arc::new(host), clock }
+        let (own, watched) = (journal.clone(), clock.clone());
+        let host = Host::new(services, &new, own, handle.clone(), watched, replay);
+        let (host, started_at) = (Arc::new(host), OnceLock::new());
+        TaskRun { runtime, new, handle, journal, host, clock, started_at }
+    }
+
+    /// Goes on with a task that an earlier process left unfinished. If its program cannot run
+    /// again, the task ends as failed, with the reason, and this returns false.
+    pub async fn resume(&self, task: Task) -> bool {
+        let (id, workspace) = (task.task_id, task.principal.workspace_id.clone());
+        let Err(why) = self.try_resume(task).await else { return true };
+        let mut error = machine::server_stopped(Calls::Unknown);
+        error.message =
+            format!("the server stopped while this task ran, and it cannot go on: {why}");
+        let end = End::with_error(TaskStatus::Failed, error);
+        if let Err(error) = self.end_left(&workspace, id, &end).await {
+            tracing::error!(task = %id, %error, "the end of {id} could not be recorded");
+        }
+        false
+    }
+
+    /// Cancels a task that an earlier process left unfinished, and with which this one does not go
+    /// on.
+    pub async fn cancel_left(&self, workspace: &str, task: TaskId) -> Result<(), StoreError> {
+        let end = End::with_error(TaskStatus::Cancelled, machine::cancelled());
+        self.end_left(workspace, task, &end).await
+    }
+
+    /// Records the end of a task that nobody runs, and takes its approvals back.
+    async fn end_left(&self, workspace: &str, task: TaskId, end: &End) -> Result<(), StoreError> {
+        let store = &*self.0.services.store;
+        journal::end_left(store, task, end).await?;
+        for approval in approvals_of(store, workspace, task).await? {
+            let from = approval.status;
+            if matches!(from, ApprovalStatus::Pending | ApprovalStatus::Approved) {
+                let change = ApprovalChange {
+                    id: approval.id,
+                    from,
+                    to: ApprovalStatus::Cancelled,
+                    at: Timestamp::now(),
+                    by: None,
+                    note: None,
+                    why: Some(DropCause::RunEnded.as_str().to_owned()),
+                };
+                store.decide_approval(workspace, change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_resume(&self, task: Task) -> Result<(), String> {
+        let inner = &self.0;
+        let runtime = inner.runtimes.get(&task.runtime_id).cloned();
+        let runtime =
+            runtime.ok_or_else(|| format!("there is no runtime `{}` any more", task.runtime_id))?;
+        let (store, workspace) = (inner.services.store.clone(), &task.principal.workspace_id);
+        let failed = |error: StoreError| chain(&error);
+        let rows = store.journal(workspace, task.task_id).await.map_err(failed)?;
+        let replay = Replay::read(&rows).map_err(|error| chain(&error))?;
+        let approvals = approvals_of(&*store, workspace, task.task_id).await.map_err(failed)?;
+        let started_at = task.started_at.filter(|_| replay.is_some());
+        let new = again(task, inner.config.instance_id);
+        let now_ms = Timestamp::now().as_millisecond().try_into().unwrap_or(0);
+        let replay = replay.unwrap_or_else(|| Replay::none(Seed::random(), now_ms));
+        let handle = Arc::new(TaskHandle::new(&new));
+        let journal = TaskJournal::reopen(store, handle.clone(), &replay);
+        journal.note(Entry::Resumed);
+        journal.enqueue(vec![]);
+        inner.tasks.insert(new.task_id, handle.clone());
+        let run = self.task_run(runtime, new, handle, journal, replay);
+        run.host.context().take_over(approvals);
+        if let Some(started_at) = started_at {
+            run.started_at.set(started_at).ok();
+        }
+        let (run, engine) = (Arc::new(run), self.clone());
+        let resumed = run.clone();
+        self.spawn_run(run, async move {
+            let performed = engine.perform_guarded(&resumed).await;
+            record_end(&resumed, performed).await
+        });
+        Ok(())
     }
 
     fn spawn(&self, run: TaskRun, written: Written<Created>, creation: CreationSender) {
+        let (run, engine) = (Arc::new(run), self.clone());
+        let begun = run.clone();
+        self.spawn_run(
+            run,
+            async move { engine.run_to_completion(&begun, written, creation).await },
+        );
+    }
+
+    fn spawn_run(
+        &self,
+        run: Arc<TaskRun>,
+        life: impl Future<Output = TaskOutcome> + Send + 'static,
+    ) {
         let engine = self.clone();
         let NewTask { task_id, principal, runtime_id, .. } = &run.new;
         let workspace = principal.workspace_id.as_str();
         let span = tracing::debug_span!("task", id = %task_id, workspace, runtime = runtime_id);
         let task = async move {
-            let outcome = engine.run_to_completion(&run, written, creation).await;
+            let outcome = life.await;
             engine.0.tasks.remove(&run.new.task_id);
             // Always: a server that stops waits for every task that had not ended.
             run.handle.publish(outcome);
@@ -273,15 +370,15 @@ impl TaskEngine {
                     return TaskOutcome::Unrecorded("it was not created".into());
                 }
             }
-            let (end, ran) = self.perform_guarded(run).await;
-            return record_end(run, end, ran).await;
+            let performed = self.perform_guarded(run).await;
+            return record_end(run, performed).await;
         }
         // Writes of a task keep their order, so whatever is recorded of the run is durable after
         // the creation.
         let mut perform = Box::pin(self.perform_guarded(run));
-        let (end, ran) = tokio::select! {
-            made = &mut perform => {
-                let (created, outcome) = tokio::join!(written, record_end(run, made.0, made.1));
+        let performed = tokio::select! {
+            performed = &mut perform => {
+                let (created, outcome) = tokio::join!(written, record_end(run, performed));
                 report(created);
                 return outcome;
             }
@@ -300,15 +397,21 @@ impl TaskEngine {
                 }
             },
         };
-        record_end(run, end, ran).await
+        record_end(run, performed).await
     }
 
     /// Runs the task, and drives the calls that the run left behind to their ends. A panic of ours
     /// ends the task and not the server.
-    async fn perform_guarded(&self, run: &TaskRun) -> (End, RunRecord) {
-        let performed = AssertUnwindSafe(self.perform(run)).catch_unwind().await;
+    async fn perform_guarded(&self, run: &TaskRun) -> Performed {
+        let limits = self.0.limits.load();
+        let limits = RunLimits { cpu_ms_max: limits.cpu_ms_max, spill_after: limits.spill_after };
+        let performed = AssertUnwindSafe(run.perform(limits)).catch_unwind().await;
+        let cause = match performed {
+            Ok(Performed::Postponed) => DropCause::Postponed,
+            _ => DropCause::RunEnded,
+        };
         // Each call ends by itself, also one that panics.
-        let dropped = run.host.drop_run(DropCause::RunEnded);
+        let dropped = run.host.drop_run(cause);
         AssertUnwindSafe(dropped).catch_unwind().await.ok();
         performed.unwrap_or_else(|_| {
             let message = "the server failed while this task ran; its log says more".into();
@@ -318,45 +421,17 @@ impl TaskEngine {
                 code: ErrorCode::Internal.into(),
                 ..TaskError::default()
             };
-            (End::with_error(TaskStatus::Failed, error), RunRecord::never())
+            let end = End::with_error(TaskStatus::Failed, error);
+            Performed::ended(end, RunRecord::never())
         })
-    }
-
-    /// From the queue to the end of the run.
-    async fn perform(&self, run: &TaskRun) -> (End, RunRecord) {
-        let TaskRun { runtime, new, handle, journal, host, clock } = run;
-        let queued = Instant::now();
-        let lease = tokio::select! {
-            lease = runtime.admit(&new.principal.workspace_id) => lease,
-            () = handle.cancelled().cancelled() => {
-                return (stopped_before_it_began(handle), RunRecord::never());
-            }
-        };
-        let lease = match lease {
-            Ok(lease) => lease,
-            Err(error) => return (not_begun(&error), RunRecord::never()),
-        };
-        let queue_ms = queued.elapsed().as_millis() as u64;
-        let started_at = Timestamp::now();
-        journal.begin(queue_ms, started_at);
-        let cpu_ms_max = self.0.limits.load().cpu_ms_max;
-        let program = Run { code: new.code.clone(), wall_ms_max: new.timeout_ms, cpu_ms_max };
-        let mut report = lease.run(program, host.clone(), clock, handle.cancelled()).await;
-        report.usage.queue_ms = queue_ms;
-        let RunReport { outcome, usage, logs, mut warnings } = report;
-        warnings.extend(host.take_warnings());
-        let context = RunContext {
-            wall_ms_max: new.timeout_ms,
-            cpu_ms_max,
-            stopped: handle.stop_cause(),
-            rejected: &|call| host.rejected(call),
-        };
-        let end = machine::conclude(outcome, context);
-        (end, RunRecord { started_at: Some(started_at), usage, logs, warnings })
     }
 }
 
-async fn record_end(run: &TaskRun, end: End, ran: RunRecord) -> TaskOutcome {
+async fn record_end(run: &TaskRun, performed: Performed) -> TaskOutcome {
+    let (end, ran) = match performed {
+        Performed::Ended(ended) => *ended,
+        Performed::Postponed => return TaskOutcome::Postponed,
+    };
     let (new, completed_at) = (&run.new, Timestamp::now());
     let RunRecord { started_at, usage, logs, warnings } = ran;
     let record = TaskEnd {
@@ -394,33 +469,41 @@ async fn record_end(run: &TaskRun, end: End, ran: RunRecord) -> TaskOutcome {
     TaskOutcome::Recorded(Arc::new(task), end.result.map(Arc::new))
 }
 
-/// The parts of a run's report that are recorded beside its outcome.
-struct RunRecord {
-    started_at: Option<Timestamp>,
-    usage: Usage,
-    logs: Logs,
-    warnings: Vec<String>,
-}
-
-impl RunRecord {
-    fn never() -> Self {
-        Self {
-            started_at: None,
-            usage: Usage::default(),
-            logs: Logs::default(),
-            warnings: Vec::new(),
+/// The approvals that a task asked for.
+async fn approvals_of(
+    store: &dyn Store,
+    workspace: &str,
+    task: TaskId,
+) -> Result<Vec<Approval>, StoreError> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let filter = ApprovalFilter {
+            task_id: Some(task),
+            limit: APPROVALS_LIST_MAX,
+            cursor,
+            ..ApprovalFilter::default()
+        };
+        let page = store.approvals(workspace, filter).await?;
+        all.extend(page.approvals);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(all);
         }
     }
 }
 
-fn stopped_before_it_began(handle: &TaskHandle) -> End {
-    match handle.stop_cause() {
-        Some(StopCause::ServerStops) => {
-            End::with_error(TaskStatus::Failed, machine::server_stopped(Calls::None))
-        }
-        Some(StopCause::Cancelled) | None => {
-            End::with_error(TaskStatus::Cancelled, machine::cancelled())
-        }
+/// A recorded task as it is run again.
+fn again(task: Task, instance_id: InstanceId) -> NewTask {
+    NewTask {
+        task_id: task.task_id,
+        code: task.code,
+        runtime_id: task.runtime_id,
+        timeout_ms: task.timeout_ms,
+        metadata: task.metadata,
+        principal: task.principal,
+        created_at: task.created_at,
+        instance_id,
+        idempotency_key: None,
     }
 }
 
@@ -429,21 +512,4 @@ fn no_such_runtime(id: &str, known: &[String]) -> String {
         [] => "no code can be run here: this server has no runtime".into(),
         known => format!("there is no runtime `{id}` here; there is only {}", known.join(", ")),
     }
-}
-
-fn not_begun(error: &SandboxError) -> End {
-    tracing::error!(%error, cause = ?std::error::Error::source(error), "a task could not begin");
-    let code = if matches!(error, SandboxError::Busy { .. }) {
-        "busy"
-    } else {
-        ErrorCode::WorkerStartFailed.as_str()
-    };
-    let error = TaskError {
-        name: "SandboxError".into(),
-        message: error.to_string(),
-        code: code.into(),
-        hint: Some("nothing was run; try again".into()),
-        ..TaskError::default()
-    };
-    End::with_error(TaskStatus::Failed, error)
 }

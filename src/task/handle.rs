@@ -56,13 +56,15 @@ pub enum Latest {
 pub enum TaskOutcome {
     /// The record and the result are durable.
     Recorded(Arc<Task>, Option<Arc<RawJson>>),
+    /// It has not ended: the next start of the server goes on with it.
+    Postponed,
     /// The store failed, and why. The next start of the server ends the task as failed, if its
     /// creation is on record.
     Unrecorded(String),
 }
 
 impl TaskHandle {
-    /// The handle of a task that was just submitted.
+    /// The handle of a task that begins, for the first time or again.
     pub(super) fn new(new: &NewTask) -> Self {
         Self {
             workspace_id: new.principal.workspace_id.clone(),
@@ -155,9 +157,12 @@ impl TaskHandle {
         self.state.lock().stop_cause()
     }
 
-    /// Counts one call more, of the tool at this path.
-    pub(super) fn count_call(&self, path: &str) {
-        self.tool_calls.fetch_add(1, Ordering::Relaxed);
+    /// Notes the call of that number, of the tool at this path. A call that is repeated counts
+    /// once.
+    pub(super) fn note_call(&self, seq: u32, path: &str) {
+        if self.tool_calls.fetch_max(seq.into(), Ordering::Relaxed) >= seq.into() {
+            return;
+        }
         *self.latest.lock() = Some(Latest::Call(line(path)));
         self.notify();
     }

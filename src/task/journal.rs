@@ -7,19 +7,22 @@
 
 use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
+
 use super::{
     handle::TaskHandle,
     machine::{End, TaskEvent},
+    replay::{self, Answer, Entry, Replay},
 };
 use crate::{
     base::backoff::Backoff,
     model::{
-        Approval, ApprovalId, ApprovalResolved, ApprovalStatus, EventDetails, NewEvent, TaskId,
-        Timestamp,
+        Approval, ApprovalId, ApprovalResolved, ApprovalStatus, EventDetails, Logs, NewEvent,
+        TaskId, Timestamp, Usage,
     },
     store::{
-        ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, Store,
-        StoreError, TaskChange, TaskEnd, Written,
+        ApprovalChange, CounterHold, Created, Decided, HoldToken, JournalRow, NewTask, Reserved,
+        Store, StoreError, TaskChange, TaskEnd, Written,
     },
 };
 
@@ -31,6 +34,68 @@ const END_RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::fro
 pub(super) struct TaskJournal {
     store: Arc<dyn Store>,
     handle: Arc<TaskHandle>,
+    /// Locked while a write is queued, so that rows are queued in their order.
+    entries: Mutex<Entries>,
+}
+
+/// The entries that no write has taken yet, and what was written before.
+struct Entries {
+    /// The first entry, until another one comes: a program that calls nothing leaves no journal.
+    first: Option<Entry>,
+    waiting: Vec<Entry>,
+    rows: u32,
+    bytes: usize,
+    /// The reason why nothing more is noted, if so: the program cannot run again.
+    given_up: Option<&'static str>,
+}
+
+impl Entries {
+    fn new(replay: &Replay) -> Self {
+        let began = Entry::Began { seed: replay.seed, origin_ms: replay.origin_ms };
+        Self {
+            first: (replay.rows == 0).then_some(began),
+            waiting: Vec::new(),
+            rows: replay.rows,
+            bytes: replay.bytes,
+            given_up: None,
+        }
+    }
+
+    fn note(&mut self, entry: Entry) {
+        if self.given_up.is_none() {
+            self.waiting.extend(self.first.take());
+            self.waiting.push(entry);
+        }
+    }
+
+    fn give_up(&mut self, why: &'static str) {
+        if self.given_up.is_none() {
+            self.given_up = Some(why);
+            self.waiting.clear();
+            self.waiting.extend(self.first.take());
+            self.waiting.push(Entry::GivenUp(why.to_owned()));
+        }
+    }
+
+    /// The row with all that waits.
+    fn take(&mut self) -> Option<JournalRow> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let mut entries = self.text();
+        if self.bytes + entries.len() > replay::BYTES_MAX {
+            self.give_up("its journal is larger than 64 MiB");
+            entries = self.text();
+        }
+        self.waiting.clear();
+        self.bytes += entries.len();
+        self.rows += 1;
+        Some(JournalRow { n: self.rows - 1, entries })
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(&self.waiting).expect("plain data with text keys has a JSON form")
+    }
 }
 
 impl TaskJournal {
@@ -39,9 +104,59 @@ impl TaskJournal {
         store: Arc<dyn Store>,
         new: NewTask,
         handle: Arc<TaskHandle>,
+        replay: &Replay,
     ) -> (Self, Written<Created>) {
         let written = store.create_task(new);
-        (Self { store, handle }, written)
+        (Self::reopen(store, handle, replay), written)
+    }
+
+    /// Goes on with the record of a task.
+    pub(super) fn reopen(store: Arc<dyn Store>, handle: Arc<TaskHandle>, replay: &Replay) -> Self {
+        let entries = Mutex::new(Entries::new(replay));
+        Self { store, handle, entries }
+    }
+
+    /// Sets the origin of the program's clock, unless the journal has one.
+    pub(super) fn set_origin(&self, now_ms: u64) {
+        if let Some(Entry::Began { origin_ms: origin @ 0, .. }) = &mut self.entries.lock().first {
+            *origin = now_ms;
+        }
+    }
+
+    /// Notes what the program does or sees. It is durable with the next write.
+    pub(super) fn note(&self, entry: Entry) {
+        self.entries.lock().note(entry);
+    }
+
+    /// Notes that nothing more can be noted, and why.
+    pub(super) fn give_up(&self, why: &'static str) {
+        self.entries.lock().give_up(why);
+    }
+
+    /// The reason why the program cannot run again from its journal, if it cannot.
+    pub(super) fn given_up(&self) -> Option<&'static str> {
+        self.entries.lock().given_up
+    }
+
+    /// Enqueues the response of a call, with the events of its end.
+    pub(super) fn settle(&self, seq: u32, answer: &Answer, events: Vec<NewEvent>) {
+        self.note(Entry::Settled { seq, answer: answer.clone() });
+        if !events.is_empty() {
+            self.enqueue(events);
+        }
+    }
+
+    /// Writes all that was noted, and reads the whole journal.
+    pub(super) async fn reread(&self) -> Result<Vec<JournalRow>, StoreError> {
+        self.commit(vec![]).await?;
+        self.store.journal(self.handle.workspace_id(), self.task_id()).await
+    }
+
+    /// Queues a change, and all that was noted.
+    fn write(&self, mut change: TaskChange) -> Written {
+        let mut entries = self.entries.lock();
+        change.journal.extend(entries.take());
+        self.store.change_task(change)
     }
 
     fn task_id(&self) -> TaskId {
@@ -49,7 +164,14 @@ impl TaskJournal {
     }
 
     fn change(&self, events: Vec<NewEvent>) -> TaskChange {
-        TaskChange { task_id: self.task_id(), status: None, started_at: None, end: None, events }
+        TaskChange {
+            task_id: self.task_id(),
+            status: None,
+            started_at: None,
+            end: None,
+            events,
+            journal: vec![],
+        }
     }
 
     /// Queues events and does not wait. A failure shows in the next write that is committed, or in
@@ -60,7 +182,7 @@ impl TaskJournal {
 
     /// Queues events; they are durable once the answer resolves.
     pub(super) fn commit(&self, events: Vec<NewEvent>) -> Written {
-        self.store.change_task(self.change(events))
+        self.write(self.change(events))
     }
 
     /// Enqueues that the run begins. The start of a call, or the task's end, is committed after it.
@@ -94,7 +216,7 @@ impl TaskJournal {
                 events.push(NewEvent::now(event));
                 status
             });
-            answer(self.store.change_task(TaskChange { status, started_at, ..self.change(events) }))
+            answer(self.write(TaskChange { status, started_at, ..self.change(events) }))
         })
     }
 
@@ -152,6 +274,7 @@ impl TaskJournal {
             status: Some(end.status),
             started_at,
             end: Some(record),
+            journal: Vec::from_iter(self.entries.lock().take()),
             ..self.change(vec![NewEvent::now(end.event())])
         };
         for tries in 1..=END_RETRIES_MAX {
@@ -163,4 +286,30 @@ impl TaskJournal {
         }
         self.store.change_task(change).await
     }
+}
+
+/// Writes the end of a task that nobody runs.
+pub(super) async fn end_left(
+    store: &dyn Store,
+    task_id: TaskId,
+    end: &End,
+) -> Result<(), StoreError> {
+    let record = TaskEnd {
+        completed_at: Timestamp::now(),
+        exit_code: end.exit_code,
+        result: None,
+        error: end.error.clone(),
+        logs: Logs::default(),
+        warnings: vec![],
+        usage: Usage::default(),
+    };
+    let change = TaskChange {
+        task_id,
+        status: Some(end.status),
+        started_at: None,
+        end: Some(record),
+        events: vec![NewEvent::now(end.event())],
+        journal: vec![],
+    };
+    store.change_task(change).await
 }

@@ -168,6 +168,8 @@ pub enum StopCause {
     Cancelled,
     /// The server stops.
     ServerStops,
+    /// The program does not do what it had done in an earlier run.
+    Diverged,
 }
 
 /// The facts about a run that its outcome alone does not tell.
@@ -179,6 +181,8 @@ pub struct RunContext<'a> {
     pub cpu_ms_max: u64,
     /// The reason for stopping the run, if the host stopped it.
     pub stopped: Option<StopCause>,
+    /// The difference of the program to its earlier run, if there is one.
+    pub difference: Option<&'a str>,
     /// The error code with which policy, a limit or a person rejected the call of that number.
     /// Guests cannot influence it.
     pub rejected: &'a dyn Fn(u32) -> Option<&'static str>,
@@ -228,6 +232,11 @@ impl End {
 
 /// The end of a task whose run had this outcome.
 pub fn conclude(outcome: Outcome, context: RunContext<'_>) -> End {
+    let is_own_end =
+        !matches!(context.stopped, Some(StopCause::Cancelled | StopCause::ServerStops));
+    if let Some(difference) = context.difference.filter(|_| is_own_end && outcome.is_own()) {
+        return End::with_error(TaskStatus::Failed, diverged(difference));
+    }
     match outcome {
         Outcome::Returned { value } => {
             End { status: TaskStatus::Completed, exit_code: 0, result: Some(value), error: None }
@@ -271,10 +280,12 @@ pub fn conclude(outcome: Outcome, context: RunContext<'_>) -> End {
             Some(StopCause::ServerStops) => {
                 End::with_error(TaskStatus::Failed, server_stopped(Calls::Unknown))
             }
-            Some(StopCause::Cancelled) | None => {
+            Some(StopCause::Cancelled | StopCause::Diverged) | None => {
                 End::with_error(TaskStatus::Cancelled, cancelled())
             }
         },
+        // It goes on, or was cancelled meanwhile.
+        Outcome::Spilled => End::with_error(TaskStatus::Cancelled, cancelled()),
         Outcome::Lost { detail } => End::with_error(
             TaskStatus::Failed,
             TaskError {
@@ -285,6 +296,17 @@ pub fn conclude(outcome: Outcome, context: RunContext<'_>) -> End {
                 ..TaskError::default()
             },
         ),
+    }
+}
+
+/// The error of a program that does not do what it had done in an earlier run.
+fn diverged(difference: &str) -> TaskError {
+    TaskError {
+        name: "ReplayError".into(),
+        message: format!("the program did not do what it had done before: {difference}"),
+        code: ErrorCode::ReplayDiverged.into(),
+        hint: Some("nothing was sent again; its events tell which calls were made before".into()),
+        ..TaskError::default()
     }
 }
 

@@ -15,6 +15,8 @@ pub mod machine;
 pub mod policy_reload;
 pub mod policy_view;
 mod record;
+mod replay;
+mod run;
 
 pub use self::{
     call::{concurrency::UpstreamConcurrency, context::Services},

@@ -313,50 +313,6 @@ async fn a_policy_that_refuses_by_then_wins_over_the_word() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_servers_questions_are_void_and_stay() {
-    let policed = Policed::start(ASKS).await;
-    let task =
-        policed.begin(json!({ "code": "return await tools.demo.notes.add({ text: 'x' })" })).await;
-    let approval = policed.pending(1).await.remove(0);
-    let policed = Policed::within(policed.server.kill().await, ASKS, "").await;
-    let row = policed.row(&approval).await;
-    assert_eq!(
-        (&row["status"], &row["args"], &row["digest"]),
-        (&json!("void"), &approval["args"], &approval["digest"]),
-        "{row}"
-    );
-    let error = &policed.end(&task).await["error"];
-    assert!(
-        error["code"] == "server_stopped"
-            && error["hint"].as_str().unwrap().contains("was not sent"),
-        "{error}"
-    );
-    assert_eq!(policed.word(&approval, "approve", json!({})).await.0, 409);
-    assert_eq!(policed.hits("notes.add"), 0);
-    let listed = async |args: &[&str]| {
-        let output = airlock(&policed.server.config_file())
-            .args(["approvals", "list"])
-            .args(args)
-            .output()
-            .await
-            .unwrap();
-        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (waiting, beside) = listed(&[]).await;
-    assert!(
-        waiting.is_empty()
-            && beside.contains("nothing is waiting for your approval")
-            && beside.contains("--all"),
-        "{waiting}{beside}"
-    );
-    let (all, _) = listed(&["--all"]).await;
-    assert!(
-        all.contains(approval["id"].as_str().unwrap()) && all.contains("void, not sent"),
-        "{all}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_owner_decides_and_nobody_names_the_approver() {
     let policed = Policed::start(ASKS).await;
     let task =

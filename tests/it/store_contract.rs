@@ -91,7 +91,14 @@ fn object(value: serde_json::Value) -> JsonObject {
 }
 
 fn change(task_id: TaskId) -> TaskChange {
-    TaskChange { task_id, status: None, started_at: None, end: None, events: vec![] }
+    TaskChange {
+        task_id,
+        status: None,
+        started_at: None,
+        end: None,
+        events: vec![],
+        journal: vec![],
+    }
 }
 
 /// An event of this kind about the call of this number, with details that do not matter.

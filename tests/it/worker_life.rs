@@ -79,7 +79,7 @@ async fn processes_for_six_runs(change: impl FnOnce(&mut SandboxConfig)) -> usiz
             })
             .await,
         );
-        let run = Run { code: "return 1 + 1".into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
+        let run = Run::once("return 1 + 1", 60_000, 60_000);
         let report =
             lease.run(run, Arc::new(Nobody), &WallClock::new(), &CancellationToken::new()).await;
         assert!(

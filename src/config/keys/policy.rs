@@ -96,15 +96,25 @@ pub struct ApprovalsKeys {
     /// Calls of one task that may wait for approval at the same time. Further calls are denied.
     #[schemars(range(min = 1, max = 256))]
     pub calls_max: u64,
-    /// Tasks that may wait for approval at the same time. Each occupies a worker, so the effective
-    /// limit is at most half of `sandbox.workers_max`.
-    #[schemars(range(min = 1, max = 512))]
+    /// Tasks that may wait for approval at the same time.
+    #[schemars(range(min = 1, max = 100_000))]
     pub tasks_max: u64,
+    /// Time after which a program that only waits for approvals gives up its process, in
+    /// milliseconds; a second is enough if other programs wait for one. Once the approvals are
+    /// decided, it runs again to the same point, without sending anything twice.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub spill_after_ms: u64,
 }
 
 impl Default for ApprovalsKeys {
     fn default() -> Self {
-        Self { by: Approver::Owner, timeout_ms: 1_800_000, calls_max: 64, tasks_max: 32 }
+        Self {
+            by: Approver::Owner,
+            timeout_ms: 1_800_000,
+            calls_max: 64,
+            tasks_max: 1_000,
+            spill_after_ms: 30_000,
+        }
     }
 }
 

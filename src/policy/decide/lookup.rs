@@ -12,6 +12,11 @@ use crate::policy::{
 };
 
 impl Policy {
+    /// Returns the class of a tool.
+    pub fn class(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> Class {
+        self.classify(tool, caller).0
+    }
+
     /// Returns the class of a tool, its source, and the rule of the owner that sets it, if any.
     pub(super) fn classify(
         &self,

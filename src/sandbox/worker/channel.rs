@@ -11,6 +11,8 @@ use std::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::repeat::Repeat;
+
 /// Bytes of responses that wait for the guest. Above it the broker's frames stay in the socket
 /// until the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -57,6 +59,8 @@ impl StopFlag {
 pub(super) struct Job {
     pub(super) run: u32,
     pub(super) source: String,
+    /// What the guest sees of time and chance.
+    pub(super) repeat: Repeat,
 }
 
 /// One response as the broker sent it: number of the call, success, JSON.

@@ -6,6 +6,16 @@ use crate::{
     sandbox::protocol::DoneOutcome,
 };
 
+/// The error of a program that repeats an earlier run and does not do what that one did.
+pub(super) fn diverged(difference: &str) -> TaskError {
+    TaskError {
+        name: "ReplayError".into(),
+        message: format!("the program did not do what it had done before: {difference}"),
+        code: ErrorCode::ReplayDiverged.into(),
+        ..TaskError::default()
+    }
+}
+
 /// The error of a program that can never continue.
 pub(super) fn unresolved_promise(prepared: &Prepared) -> TaskError {
     TaskError {

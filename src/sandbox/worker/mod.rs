@@ -28,6 +28,8 @@ mod outbox;
 #[cfg(feature = "v8")]
 mod process;
 #[cfg(feature = "intake")]
+mod repeat;
+#[cfg(feature = "intake")]
 mod run_end;
 #[cfg(feature = "intake")]
 mod start;

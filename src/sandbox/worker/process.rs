@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
     sync::{Arc, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -24,6 +24,7 @@ use super::{
     exit::{leave, refuse},
     intake,
     outbox::Outbox,
+    repeat::Repeat,
     run_end::RunEnd,
     start::{StartError, Violation, read_setup},
 };
@@ -31,8 +32,8 @@ use crate::sandbox::{
     lockdown,
     locks::Locks,
     protocol::{
-        Armed, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, parse_response,
-        read_frame, split_head,
+        Armed, Frame, FrameError, Kind, Setup, StopReason, VERSION, parse_response, parse_run,
+        read_frame,
     },
     v8_options::V8Options,
 };
@@ -231,15 +232,12 @@ impl MainLoop {
         self.check_limits();
         let guest = self.process.idle.lock().take();
         let (Some(guest), None) = (guest, &self.running) else { return Err(Violation::Busy) };
-        let (head, source) =
-            split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
-        let source = std::str::from_utf8(source)
-            .map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?
-            .to_owned();
+        let (head, history, source) = parse_run(&frame.body).map_err(Violation::Frame)?;
         let now = guest.cpu_ns().unwrap_or(0);
         let end = |ms: u64| now.saturating_add(ms.saturating_mul(1_000_000));
         let (intake_ns_end, cpu_ns_end) = (end(intake::CPU_MS_MAX), end(head.cpu_ms_max));
-        guest.mailbox.start(Job { run: frame.run, source });
+        let repeat = Repeat::new(&head, history, Instant::now());
+        guest.mailbox.start(Job { run: frame.run, source: source.to_owned(), repeat });
         self.running = Some(Running { run: frame.run, guest, intake_ns_end, cpu_ns_end });
         Ok(())
     }

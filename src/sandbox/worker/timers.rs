@@ -1,24 +1,25 @@
-//! The order of timers. Pure: callers pass the current time.
+//! The order of timers. Pure: callers pass the current time, as the guest sees it.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The longest delay, as in the web platform.
 const DELAY_MAX: Duration = Duration::from_millis(2_147_483_647);
 
-/// Timers of one guest, ordered by due time and then by the order in which they were started.
+/// Timers of one guest, ordered by due time and then by the order in which they were started. Times
+/// count from the origin of the guest's clock.
 pub(super) struct Timers {
     max: u64,
     next: u32,
     order: u64,
-    due: BTreeMap<(Instant, u64), u32>,
+    due: BTreeMap<(Duration, u64), u32>,
     active: HashMap<u32, Active>,
 }
 
 struct Active {
-    key: (Instant, u64),
+    key: (Duration, u64),
     every: Option<Duration>,
 }
 
@@ -28,7 +29,7 @@ impl Timers {
     }
 
     /// Starts a timer and returns its number, from 1; `None` if too many are active.
-    pub(super) fn start(&mut self, now: Instant, delay: Duration, repeat: bool) -> Option<u32> {
+    pub(super) fn start(&mut self, now: Duration, delay: Duration, repeat: bool) -> Option<u32> {
         if self.active.len() as u64 >= self.max {
             return None;
         }
@@ -49,22 +50,28 @@ impl Timers {
     }
 
     /// Due time of the next timer.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Duration> {
         self.due.keys().next().map(|key| key.0)
     }
 
     /// Removes the next timer that is due at `now`; an interval is started again.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<u32> {
-        let (&key, &id) = self.due.iter().next().filter(|(key, _)| key.0 <= now)?;
-        self.due.remove(&key);
-        let timer = self.active.remove(&id)?;
+    pub(super) fn take_due(&mut self, now: Duration) -> Option<u32> {
+        let (_, &id) = self.due.iter().next().filter(|(key, _)| key.0 <= now)?;
+        self.take(id, now).then_some(id)
+    }
+
+    /// Removes a timer as if it were due at `now`; an interval is started again. Returns false if
+    /// it is not active.
+    pub(super) fn take(&mut self, id: u32, now: Duration) -> bool {
+        let Some(timer) = self.active.remove(&id) else { return false };
+        self.due.remove(&timer.key);
         if let Some(every) = timer.every {
             self.schedule(id, now + every, timer.every);
         }
-        Some(id)
+        true
     }
 
-    fn schedule(&mut self, id: u32, at: Instant, every: Option<Duration>) {
+    fn schedule(&mut self, id: u32, at: Duration, every: Option<Duration>) {
         self.order += 1;
         let key = (at, self.order);
         self.due.insert(key, id);

@@ -11,7 +11,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::{
     error::failed,
-    rows::{ChangeRow, EventRow, KeyRow, TaskRow},
+    rows::{ChangeRow, EventRow, JournalEntries, KeyRow, TaskRow},
 };
 use crate::{
     model::{EventDetails, NoDetails, TaskId},
@@ -24,8 +24,8 @@ pub(super) const RESULT_PART_BYTES: usize = 256 * 1024;
 const KEY_LIFE_NANOSECONDS: i64 = IDEMPOTENCY_HOURS * 3600 * 1_000_000_000;
 
 /// The parameters, the same for all statements: $1 new tasks, $2 changes, $3 events, $4 keys, $5
-/// how long a key holds. A batch runs no statement that it has no rows for, because even an empty
-/// one costs a trip between threads.
+/// how long a key holds, $6 rows of journals. A batch runs no statement that it has no rows for,
+/// because even an empty one costs a trip between threads.
 const CREATES: &str = concat!(
     "BEGIN IMMEDIATE;",
     include_str!("sql/tasks.sql"),
@@ -38,19 +38,31 @@ const CHANGES: &str = concat!(
     include_str!("sql/changes.sql"),
     "COMMIT;"
 );
+const JOURNALED: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    include_str!("sql/events.sql"),
+    include_str!("sql/journal.sql"),
+    include_str!("sql/changes.sql"),
+    "COMMIT;"
+);
 pub(super) const MIXED: &str = concat!(
     "BEGIN IMMEDIATE;",
     include_str!("sql/keys.sql"),
     include_str!("sql/tasks.sql"),
     include_str!("sql/events.sql"),
+    include_str!("sql/journal.sql"),
     include_str!("sql/changes.sql"),
     "COMMIT;"
 );
 /// Before and after the parts of results.
 const FIRST: &str =
     concat!("BEGIN IMMEDIATE;", include_str!("sql/keys.sql"), include_str!("sql/tasks.sql"));
-const LAST: &str =
-    concat!(include_str!("sql/events.sql"), include_str!("sql/changes.sql"), "COMMIT;");
+const LAST: &str = concat!(
+    include_str!("sql/events.sql"),
+    include_str!("sql/journal.sql"),
+    include_str!("sql/changes.sql"),
+    "COMMIT;"
+);
 pub(super) const PART: &str = "INSERT INTO results (task, part, bytes)
     SELECT n, $2, $3 FROM tasks WHERE id = $1 AND completed_at IS NULL";
 
@@ -80,7 +92,8 @@ impl Change {
                     let logs: usize = end.logs.lines.iter().map(|line| line.text.len() + 64).sum();
                     end.result.as_ref().map_or(0, |result| result.get().len()) + logs
                 });
-                REST + end + change.events.len() * 8192
+                let journal: usize = change.journal.iter().map(|row| row.entries.len() + 64).sum();
+                REST + end + journal + change.events.len() * 8192
             }
         }
     }
@@ -180,6 +193,7 @@ struct Batch<'a> {
     keys: Vec<KeyRow<'a>>,
     changes: Vec<ChangeRow<'a>>,
     events: Vec<EventRow<'a>>,
+    journal: Vec<JournalEntries<'a>>,
     parts: Vec<(TaskId, i64, &'a [u8])>,
     /// By place in the batch: a change that comes before its task is recorded, or after another has
     /// ended it. Whatever the tables hold, it is a conflict.
@@ -254,12 +268,15 @@ impl<'a> Batch<'a> {
             seen.events += 1;
             self.events.push(EventRow::of(change.task_id, seen.events, event.at, &event.data));
         }
+        let rows = change.journal.iter().map(|row| JournalEntries::of(change.task_id, row));
+        self.journal.extend(rows);
         false
     }
 
     fn script(&self) -> &'static str {
         match (self.tasks.is_empty(), self.changes.is_empty(), self.keys.is_empty()) {
-            (true, ..) => CHANGES,
+            (true, ..) if self.journal.is_empty() => CHANGES,
+            (true, ..) => JOURNALED,
             (_, true, true) => CREATES,
             _ => MIXED,
         }
@@ -276,6 +293,7 @@ impl<'a> Batch<'a> {
             .bind(json(&self.events)?)
             .bind(json(&self.keys)?)
             .bind(KEY_LIFE_NANOSECONDS)
+            .bind(json(&self.journal)?)
             .fetch_all(connection)
             .await
     }

@@ -167,6 +167,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         (3, "artifacts", include_str!("migrations/0003_artifacts.sql")),
         (4, "principals", include_str!("migrations/0004_principals.sql")),
         (5, "media", include_str!("migrations/0005_media.sql")),
+        (6, "journal", include_str!("migrations/0006_journal.sql")),
     ];
     let migrations = migrations
         .into_iter()

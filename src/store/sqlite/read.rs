@@ -10,8 +10,8 @@ use super::{
     rows::{self, EVENT_COLUMNS, TASK_COLUMNS},
 };
 use crate::{
-    model::{Event, JsonObject, Task, TaskId},
-    store::{LIST_BYTES_MAX, LIST_MAX, ResultPiece, StoreError, TaskFilter, TaskPage},
+    model::{Event, InstanceId, JsonObject, Task, TaskId},
+    store::{JournalRow, LIST_BYTES_MAX, LIST_MAX, ResultPiece, StoreError, TaskFilter, TaskPage},
 };
 
 /// Tasks that one page looks at when it filters on metadata. Beyond it the page ends early and its
@@ -34,6 +34,19 @@ pub(super) async fn task(
     row.map(|row| rows::task(&row)).transpose().map_err(failed)
 }
 
+pub(super) async fn unfinished(
+    pool: &SqlitePool,
+    instance_id: InstanceId,
+    limit: u32,
+) -> Result<Vec<Task>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+    query.push(TASK_COLUMNS).push(" FROM tasks WHERE status IN ");
+    query.push("('queued', 'running', 'awaiting_approval') AND instance_id IS NOT ");
+    query.push_bind(instance_id.to_string()).push(" ORDER BY n LIMIT ").push_bind(limit);
+    let rows = query.build().fetch_all(pool).await.map_err(failed)?;
+    rows.iter().map(rows::task).collect::<Result<_, _>>().map_err(failed)
+}
+
 pub(super) async fn events(
     pool: &SqlitePool,
     workspace_id: &str,
@@ -51,6 +64,22 @@ pub(super) async fn events(
     query.push(" ORDER BY e.seq LIMIT ").push_bind(limit);
     let rows = query.build().fetch_all(pool).await.map_err(failed)?;
     rows.iter().map(|row| rows::event(task, row)).collect::<Result<_, _>>().map_err(failed)
+}
+
+pub(super) async fn journal(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    task: TaskId,
+) -> Result<Vec<JournalRow>, StoreError> {
+    const ROWS: &str = "SELECT j.n, j.entries FROM tasks t JOIN journal j ON j.task = t.n
+        WHERE t.id = ? AND t.workspace_id = ? ORDER BY j.n";
+    let rows = sqlx::query_as::<_, (u32, String)>(ROWS)
+        .bind(task.to_string())
+        .bind(workspace_id)
+        .fetch_all(pool)
+        .await
+        .map_err(failed)?;
+    Ok(rows.into_iter().map(|(n, entries)| JournalRow { n, entries }).collect())
 }
 
 pub(super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::{error::failed, rows::nanoseconds};
 use crate::{
-    model::TaskEnded,
+    model::{InstanceId, TaskEnded, TaskId},
     store::{Recovered, Recovery, StoreError},
 };
 
@@ -17,6 +17,18 @@ const VOID_APPROVALS: &str = "UPDATE approvals
 const REMOVE_ARTIFACTS: &str = "UPDATE artifacts SET expires_at = 0
     WHERE whole = 0 AND expires_at > 0 AND NOT EXISTS
         (SELECT 1 FROM tasks t WHERE t.id = artifacts.task_id AND t.instance_id = ?1)";
+
+const ADOPT: &str = "UPDATE tasks SET instance_id = ?2
+    WHERE completed_at IS NULL AND id IN (SELECT value FROM json_each(?1))";
+
+pub(super) async fn adopt(
+    connection: &mut SqliteConnection,
+    tasks: &[TaskId],
+    instance_id: InstanceId,
+) -> Result<(), StoreError> {
+    let adopted = sqlx::query(ADOPT).bind(text(&tasks)).bind(instance_id.to_string());
+    adopted.execute(connection).await.map(drop).map_err(failed)
+}
 
 pub(super) async fn recover(
     connection: &mut SqliteConnection,

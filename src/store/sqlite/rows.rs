@@ -10,7 +10,7 @@ use crate::{
         Event, EventDetails, InstanceId, JsonObject, Logs, Principal, Role, Task, TaskError,
         TaskId, TaskStatus, Timestamp, Usage,
     },
-    store::{NewTask, TaskChange},
+    store::{JournalRow, NewTask, TaskChange},
 };
 
 /// A result longer than this, in bytes, goes in parts; the schema names the same number.
@@ -162,6 +162,21 @@ impl<'a> EventRow<'a> {
     pub(super) fn of(id: TaskId, k: u32, at: Timestamp, data: &'a EventDetails) -> Self {
         let (at, kind) = (nanoseconds(at), data.kind().as_str());
         Self { id, k, at, kind, call: data.call(), data: Details(data) }
+    }
+}
+
+/// A row of a journal. Its entries are a string, not JSON in place: they come back as they were
+/// written.
+#[derive(Serialize)]
+pub(super) struct JournalEntries<'a> {
+    id: TaskId,
+    n: u32,
+    entries: &'a str,
+}
+
+impl<'a> JournalEntries<'a> {
+    pub(super) fn of(id: TaskId, row: &'a JournalRow) -> Self {
+        Self { id, n: row.n, entries: &row.entries }
     }
 }
 

@@ -9,13 +9,14 @@ use super::{
 };
 use crate::{
     model::{
-        Approval, ApprovalId, Artifact, ArtifactId, Event, IdBeginning, Task, TaskId, Timestamp,
+        Approval, ApprovalId, Artifact, ArtifactId, Event, IdBeginning, InstanceId, Task, TaskId,
+        Timestamp,
     },
     store::{
         ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactAt,
         ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
-        CounterRead, CounterStore, Counts, Created, Decided, HoldToken, JournalStore, NewTask,
-        OverviewStore, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece, Store,
+        CounterRead, CounterStore, Counts, Created, Decided, HoldToken, JournalRow, JournalStore,
+        NewTask, OverviewStore, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece, Store,
         StoreError, Swept, TaskChange, TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
 };
@@ -65,6 +66,14 @@ impl JournalStore for SqliteStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
         Box::pin(read::events(&self.readers, workspace_id, task, after, limit))
+    }
+
+    fn journal<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        task: TaskId,
+    ) -> BoxFuture<'a, Result<Vec<JournalRow>, StoreError>> {
+        Box::pin(read::journal(&self.readers, workspace_id, task))
     }
 }
 
@@ -185,6 +194,18 @@ impl ArtifactStore for SqliteStore {
 }
 
 impl RecoveryStore for SqliteStore {
+    fn unfinished(
+        &self,
+        instance_id: InstanceId,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Task>, StoreError>> {
+        Box::pin(read::unfinished(&self.readers, instance_id, limit))
+    }
+
+    fn adopt(&self, tasks: Vec<TaskId>, instance_id: InstanceId) -> Written {
+        self.writer.adopt(tasks, instance_id)
+    }
+
     fn recover(&self, recovery: Recovery) -> Written<Recovered> {
         self.writer.recover(recovery)
     }

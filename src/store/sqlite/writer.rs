@@ -22,7 +22,7 @@ use super::{
     recovery,
 };
 use crate::{
-    model::{Approval, TaskId, Timestamp},
+    model::{Approval, InstanceId, TaskId, Timestamp},
     store::{
         ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Recovered, Recovery,
         Reserved, StoreError, TaskChange, Written,
@@ -58,6 +58,7 @@ struct Load {
 #[derive(Debug)]
 enum Job {
     Write(Write),
+    Adopt(Vec<TaskId>, InstanceId, Answer<()>),
     Recover(Box<Recovery>, Answer<Recovered>),
     Reserve(Reservation, Answer<Reserved>),
     Release(HoldToken, Answer<()>),
@@ -118,6 +119,10 @@ impl Writer {
             return refused(StoreError::Invalid("a task ends exactly with a terminal status"));
         }
         self.write(Change::Change(Box::new(change)), Reply::Changed)
+    }
+
+    pub(super) fn adopt(&self, tasks: Vec<TaskId>, instance_id: InstanceId) -> Written {
+        self.ask(|answer| Job::Adopt(tasks, instance_id, answer))
     }
 
     pub(super) fn recover(&self, recovery: Recovery) -> Written<Recovered> {
@@ -241,6 +246,9 @@ impl Thread {
     /// Does a job that is a transaction of its own. Whoever asked may not wait for the answer.
     async fn single(&mut self, job: Job) {
         match job {
+            Job::Adopt(tasks, instance, answer) => {
+                drop(answer.send(recovery::adopt(&mut self.connection, &tasks, instance).await));
+            }
             Job::Recover(recovery, answer) => drop(answer.send(self.recover(&recovery).await)),
             Job::Reserve(asked, answer) => drop(answer.send(self.reserve(asked).await)),
             Job::Release(token, answer) => {

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -34,6 +34,8 @@ pub struct ApprovalTerms {
 pub struct ApprovalWaiters {
     terms: Mutex<ApprovalTerms>,
     waiting: DashMap<ApprovalId, Arc<Waiter>>,
+    /// Approvals that an earlier process asked for, and that no call has come back to yet.
+    expected: DashSet<ApprovalId>,
     tasks: Mutex<HashMap<TaskId, usize>>,
 }
 
@@ -61,7 +63,8 @@ impl ApprovalWaiters {
     /// A set without waiting calls.
     pub fn new(terms: ApprovalTerms) -> Arc<Self> {
         let terms = Mutex::new(terms);
-        Arc::new(Self { terms, waiting: DashMap::new(), tasks: Mutex::default() })
+        let (waiting, expected) = (DashMap::new(), DashSet::new());
+        Arc::new(Self { terms, waiting, expected, tasks: Mutex::default() })
     }
 
     /// Sets the limits of calls that begin to wait from now on.
@@ -78,9 +81,19 @@ impl ApprovalWaiters {
         self.tasks.lock().len()
     }
 
-    /// Returns true if a call waits for this approval.
+    /// Returns true if a call waits for this approval, or is expected to.
     pub fn is_waiting(&self, id: ApprovalId) -> bool {
-        self.waiting.contains_key(&id)
+        self.waiting.contains_key(&id) || self.expected.contains(&id)
+    }
+
+    /// Expects that a call comes back to this approval, which an earlier process asked for.
+    pub(in crate::task) fn expect(&self, id: ApprovalId) {
+        self.expected.insert(id);
+    }
+
+    /// Expects no call any more.
+    pub(in crate::task) fn expect_no_more(&self, id: ApprovalId) {
+        self.expected.remove(&id);
     }
 
     /// Wakes the call that waits for this approval, whose decision the store has, and waits for
@@ -128,6 +141,7 @@ impl ApprovalWaiters {
         let waiter =
             Arc::new(Waiter { decided: Notify::new(), settled: watch::Sender::new(false) });
         self.waiting.insert(id, waiter.clone());
+        self.expected.remove(&id);
         PendingApproval { id, waiters: self.clone(), waiter }
     }
 }

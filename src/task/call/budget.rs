@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::rejection::{CallRejection, RATE_LIMITED};
 use crate::{base::plural::counted, policy::Budget};
 
-/// The use of a budget. Not stored: a task ends with its server.
+/// The use of a budget. Not stored: a program that runs again after a restart repeats its calls.
 #[derive(Debug, Default)]
 pub(in crate::task) struct BudgetTracker {
     used: Mutex<Used>,
@@ -67,6 +67,13 @@ impl BudgetTracker {
         }
         used.calls += 1;
         Ok(())
+    }
+
+    /// Counts a call that an earlier process made.
+    pub(in crate::task) fn repeat(&self, bytes: usize) {
+        let mut used = self.used.lock();
+        used.calls += 1;
+        used.bytes = used.bytes.saturating_add(bytes as u64);
     }
 
     /// Runs a call as long as tools may still take time, that of other calls meanwhile included.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -22,17 +22,21 @@ use crate::{
     artifacts::Artifacts,
     base::text::cut,
     catalog::{CallerLimit, Catalog, ResolveError, Tool},
-    model::{ErrorCode, JsonObject, NewEvent, Principal, RawJson, TaskId},
+    model::{
+        Approval, ApprovalStatus, ErrorCode, JsonObject, NewEvent, Principal, RawJson, TaskId,
+    },
     policy::Caller,
-    sandbox::{CallFailure, WallClock},
+    sandbox::{CallFailure, WallClock, history},
     store::{NewTask, Store, StoreError},
     task::{
         approval::{denials::Denials, waiters::ApprovalWaiters},
         handle::TaskHandle,
         journal::TaskJournal,
+        machine::StopCause,
         policy_reload::ReloadingPolicy,
         policy_view::{PolicyView, ROLE, facts},
         record,
+        replay::Answer,
     },
 };
 
@@ -100,6 +104,12 @@ pub(in crate::task) struct CallContext {
     pub(in crate::task) caller_limit: CallerLimit,
     /// What a person denied in it.
     pub(in crate::task) denials: Denials,
+    /// Approvals that an earlier process asked for, for calls of this task that were not sent.
+    asked: Mutex<Vec<Approval>>,
+    /// Entries of the history that were noted.
+    observed: AtomicUsize,
+    /// The first difference of the program to its earlier run.
+    divergence: OnceLock<String>,
     /// The calls that policy or a person rejected, and the codes of their errors.
     rejected: Mutex<BTreeMap<u32, &'static str>>,
     warnings: Mutex<Warnings>,
@@ -129,10 +139,76 @@ impl CallContext {
             budget: BudgetTracker::default(),
             caller_limit: CallerLimit::default(),
             denials: Denials::default(),
+            asked: Mutex::default(),
+            observed: AtomicUsize::new(0),
+            divergence: OnceLock::new(),
             rejected: Mutex::default(),
             warnings: Mutex::default(),
             run_over: CancellationToken::new(),
             drop_cause: OnceLock::new(),
+        }
+    }
+
+    /// Takes over the approvals that an earlier process asked for: open ones for the calls that
+    /// come again, denials so that nobody is asked twice.
+    pub(in crate::task) fn take_over(&self, approvals: Vec<Approval>) {
+        approvals.iter().for_each(|approval| self.denials.note(approval));
+        let is_open = |approval: &Approval| {
+            matches!(approval.status, ApprovalStatus::Pending | ApprovalStatus::Approved)
+        };
+        let open: Vec<_> = approvals.into_iter().filter(is_open).collect();
+        open.iter().for_each(|approval| self.services.waiters.expect(approval.id));
+        self.asked.lock().extend(open);
+    }
+
+    /// The approval that was asked for in the same words, if there is one. It is taken once.
+    pub(in crate::task) fn asked_before(&self, row: &Approval) -> Option<Approval> {
+        let mut asked = self.asked.lock();
+        let is_same = |before: &Approval| {
+            let (before, now) = (before, row);
+            before.seq == now.seq
+                && before.digest == now.digest
+                && before.asked.rule == now.asked.rule
+                && before.asked.reason == now.asked.reason
+        };
+        let at = asked.iter().position(is_same)?;
+        Some(asked.swap_remove(at))
+    }
+
+    /// Cancels the approvals that an earlier process asked for and nothing will use any more: those
+    /// of one call, or of all.
+    pub(in crate::task) fn cancel_unused(&self, seq: Option<u32>, why: &str) {
+        let mut asked = self.asked.lock();
+        for unused in asked.extract_if(.., |row| seq.is_none_or(|seq| seq == row.seq)) {
+            self.services.waiters.expect_no_more(unused.id);
+            self.journal.cancel_approval(unused.id, why);
+        }
+    }
+
+    /// Counts entries of the program's history. False if they are too many to run it again.
+    pub(in crate::task) fn note_observed(&self, entries: usize) -> bool {
+        self.observed.fetch_add(entries, Ordering::Relaxed) + entries <= history::ENTRIES_MAX
+    }
+
+    /// Ends the run, because the program does not do what it had done before.
+    pub(in crate::task) fn diverge(&self, difference: String) {
+        self.divergence.set(difference).ok();
+        self.handle.stop(StopCause::Diverged);
+    }
+
+    /// The difference of the program to its earlier run.
+    pub(in crate::task) fn divergence(&self) -> Option<String> {
+        self.divergence.get().cloned()
+    }
+
+    /// Counts a call that an earlier process made, and remembers its rejection.
+    pub(in crate::task) fn repeat(&self, seq: u32, answer: &Answer, was_sent: bool) {
+        if was_sent {
+            self.budget.repeat(answer.as_ref().map_or(0, |value| value.get().len()));
+        }
+        let code = answer.as_ref().err().and_then(rejection::code_of);
+        if let Some(code) = code {
+            self.note_rejected(seq, code);
         }
     }
 
@@ -243,13 +319,16 @@ impl CallContext {
         tool: &str,
         rejection: &CallRejection,
     ) -> CallFailure {
+        self.note_rejected(seq, rejection.code);
+        rejection.failure(tool)
+    }
+
+    fn note_rejected(&self, seq: u32, code: &'static str) {
         let mut all = self.rejected.lock();
-        all.insert(seq, rejection.code);
+        all.insert(seq, code);
         if all.len() > REJECTIONS_MAX {
             all.pop_first();
         }
-        drop(all);
-        rejection.failure(tool)
     }
 
     /// The code with which the call of that number was rejected. Guests cannot influence it.

@@ -41,6 +41,8 @@ pub(in crate::task) enum DropCause {
     RunEnded,
     /// The task could not be recorded.
     TaskUnrecorded,
+    /// The server stops, and its next start goes on with the task.
+    Postponed,
 }
 
 impl DropCause {
@@ -49,6 +51,7 @@ impl DropCause {
         match self {
             Self::RunEnded => "its task ended first",
             Self::TaskUnrecorded => "its task could not be recorded",
+            Self::Postponed => "the server stops",
         }
     }
 }

@@ -418,6 +418,9 @@ impl CallState {
 
     /// Ends a call whose run is over. Nobody waits for its answer.
     fn drop_run(mut self, phase: Phase, cause: DropCause) -> Next {
+        if cause == DropCause::Postponed {
+            return self.postpone(phase);
+        }
         let mut actions = match phase {
             Phase::Reserving | Phase::ReservingInVain => {
                 return self.on_all(Phase::ReservingInVain, vec![]);
@@ -439,6 +442,21 @@ impl CallState {
             actions.push(CallAction::CancelApproval(cause));
         }
         (self, actions)
+    }
+
+    /// Leaves a call to the next start of the server: its approval stays as it is, and one that was
+    /// sent stays without an end.
+    fn postpone(mut self, phase: Phase) -> Next {
+        match phase {
+            Phase::Reserving | Phase::ReservingInVain => {
+                self.on_all(Phase::ReservingInVain, vec![])
+            }
+            Phase::Expanding => {
+                let given_back = self.give_back_all();
+                (self, given_back)
+            }
+            _ => (self, vec![]),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Decides nothing. It holds the call itself, which the machine never sees: the tool, the
 //! arguments, the approval's row, permits and the response.
 
+mod approval;
 mod response;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 
 use futures::FutureExt;
 use serde_json::{Value, value::RawValue};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::{
     budget,
@@ -22,28 +23,25 @@ use super::{
     event::{CallAction, CallEvent, PolicyDecision},
     machine::CallState,
     rejection::{
-        self, ARGUMENT_ERROR, CallRejection, POLICY_DENIED, Rejected, artifact_failure, failure,
-        upstream_failure,
+        self, ARGUMENT_ERROR, CallRejection, Rejected, artifact_failure, failure, upstream_failure,
     },
 };
 use crate::{
     artifacts::{self, Expanded, RESPONSE_BYTES_MAX},
     base::integers::may_be_unsafe,
-    catalog::{Tool, ToolResponse, Visibility},
+    catalog::{Tool, ToolResponse},
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, CallDecision, CallStarted, ErrorCode,
-        EventDetails, JsonObject, NewEvent, RawJson, Timestamp,
+        Approval, ApprovalId, Artifact, CallDecision, CallStarted, ErrorCode, EventDetails,
+        JsonObject, NewEvent, RawJson, Timestamp,
     },
-    policy::{Amount, Budget, Call, CounterValues},
+    policy::{Amount, Budget, Call, Class, CounterValues},
     sandbox::{CallFailure, ClockPause, ToolCall},
-    store::{CounterHold, CounterRead, Decided, Reserved, StoreError},
+    store::{CounterHold, CounterRead, HoldToken, Reserved, StoreError},
     task::{
-        approval::{
-            request::{self, ApprovalRequest},
-            waiters::{PendingApproval, WaiterSlot},
-        },
+        approval::waiters::{PendingApproval, WaiterSlot},
         policy_view::{counter_window, facts},
         record::{self, Binding},
+        replay::{Answer, Entry},
     },
 };
 
@@ -58,6 +56,8 @@ enum Arguments {
 /// An approval that the call asked for.
 struct OpenApproval {
     row: Approval,
+    /// True if an earlier process asked for it.
+    is_asked: bool,
     timeout: Duration,
     pending: PendingApproval,
     /// Held while the call waits.
@@ -80,14 +80,20 @@ pub(in crate::task) struct CallPipeline<'a> {
     expanded: Option<Expanded>,
     response: Option<ToolResponse>,
     artifact: Option<Artifact>,
-    answer: Option<Result<RawJson, CallFailure>>,
+    answer: Option<Answer>,
+    /// Events of its end, which are recorded once the program has the answer.
+    end: Vec<NewEvent>,
+    /// True if an earlier process sent it, and did not get an answer.
+    was_sent: bool,
 }
 
 /// The event of an action. An error is an event that ends the action early.
 type Performed = Result<CallEvent, CallEvent>;
 
 impl<'a> CallPipeline<'a> {
-    pub(in crate::task) fn new(context: &'a CallContext, call: ToolCall) -> Self {
+    /// `was_sent` says that an earlier process sent the call and did not get an answer: it is sent
+    /// again if that does no harm.
+    pub(in crate::task) fn new(context: &'a CallContext, call: ToolCall, was_sent: bool) -> Self {
         Self {
             context,
             call,
@@ -101,11 +107,13 @@ impl<'a> CallPipeline<'a> {
             response: None,
             artifact: None,
             answer: None,
+            end: vec![],
+            was_sent,
         }
     }
 
-    /// Takes the call to its end, which is recorded when this returns.
-    pub(in crate::task) async fn run(mut self) -> Result<RawJson, CallFailure> {
+    /// Takes the call to its end. Returns the answer, and events that are to be recorded with it.
+    pub(in crate::task) async fn run(mut self) -> (Answer, Vec<NewEvent>) {
         let (mut state, mut actions) = CallState::begin();
         loop {
             let mut event = None;
@@ -117,7 +125,8 @@ impl<'a> CallPipeline<'a> {
                 });
             }
             let Some(event) = event else {
-                return self.answer.unwrap_or_else(|| Err(rejection::abandoned()));
+                let answer = self.answer.unwrap_or_else(|| Err(rejection::abandoned()));
+                return (answer, self.end);
             };
             (state, actions) = match (self.context.dropped(), event) {
                 // A reservation is made although its run is over, and must be known to be given
@@ -189,7 +198,7 @@ impl<'a> CallPipeline<'a> {
             CallAction::Reject(rejected) => self.reject(rejected).await,
             CallAction::Fail(rejected) => {
                 let failure = self.failure(rejected).await;
-                journal.enqueue(vec![record::failed(self.call.seq, &failure)]);
+                self.end.push(record::failed(self.call.seq, &failure));
                 self.answer = Some(Err(failure));
             }
             CallAction::GiveUp(rejected) => {
@@ -209,10 +218,6 @@ impl<'a> CallPipeline<'a> {
         self.tool.as_ref().map_or(&self.call.path, |tool| &tool.path)
     }
 
-    fn open(&mut self) -> Result<&mut OpenApproval, CallRejection> {
-        self.approval.as_mut().ok_or_else(|| CallRejection::in_doubt("no approval is open"))
-    }
-
     fn in_doubt(&self, error: &StoreError) -> CallRejection {
         tracing::error!(task = %self.context.task.id, tool = %self.path(), %error, "a call is \
             rejected because the store fails");
@@ -225,8 +230,19 @@ impl<'a> CallPipeline<'a> {
         let found = self.context.resolve(&self.call.path);
         let tool = self.context.unless_dropped(found).await??;
         tracing::Span::current().record("upstream", &*tool.upstream);
+        if self.was_sent && !self.is_repeatable(&tool) {
+            return Err(Rejected::from(rejection::outcome_unknown(&tool.path)).into());
+        }
         self.tool = Some(tool);
         Ok(CallEvent::Resolved)
+    }
+
+    /// Returns true if sending the call twice does what sending it once does: it only reads, or an
+    /// upstream that is trusted says that it is idempotent.
+    fn is_repeatable(&self, tool: &Tool) -> bool {
+        let policy = self.context.services.policy.current();
+        let class = policy.class(&facts(tool), &self.context.task.caller());
+        class == Class::Read || tool.trusted && tool.annotations.idempotent == Some(true)
     }
 
     /// From here on the call holds its arguments as they are judged and sent: the true digests of
@@ -310,95 +326,6 @@ impl<'a> CallPipeline<'a> {
         Binding { principal: &task.principal, task_id: task.id, seq: self.call.seq, tool }
     }
 
-    fn open_approval(&mut self, request: ApprovalRequest) -> Performed {
-        if let Some(denied) = self.context.denials.rejection(self.path(), self.call.args.get()) {
-            return Err(denied.into());
-        }
-        let waiters = &self.context.services.waiters;
-        let waiting = Some(waiters.acquire_slot(self.context.task.id)?);
-        let timeout = waiters.timeout(request.terms.timeout);
-        let row = request.row(self.binding(self.tool()?), &self.call, timeout)?;
-        let (id, pending) = (row.id, waiters.register(row.id));
-        self.approval = Some(OpenApproval { row, timeout, pending, waiting, clock: None });
-        Ok(CallEvent::ApprovalOpened(id))
-    }
-
-    async fn suspend(&mut self) -> Performed {
-        let (context, mut events) = (self.context, std::mem::take(&mut self.events));
-        let row = self.open()?.row.clone();
-        events.push(request::requested(&row));
-        // Queued in this order: whoever finds the row finds the task waiting.
-        let recorded = context.journal.suspend(events);
-        let requested = context.journal.request_approval(row);
-        let recorded = context.unless_dropped(recorded).await?;
-        recorded.map_err(|error| context.unrecorded(self.path(), &error))?;
-        let requested = context.unless_dropped(requested).await?;
-        requested.map_err(|error| self.in_doubt(&error))?;
-        context.handle.asked();
-        Ok(CallEvent::Suspended)
-    }
-
-    async fn await_decision(&mut self) -> Performed {
-        let context = self.context;
-        let open = self.open()?;
-        open.clock = Some(context.clock.pause());
-        let decided = timeout(open.timeout, open.pending.decided());
-        let in_time = context.unless_dropped(decided).await?.is_ok();
-        let id = open.row.id;
-        let row = context.unless_dropped(self.decided_row(id, in_time)).await??;
-        context.denials.note(&row);
-        Ok(CallEvent::ApprovalDecided(Box::new(row)))
-    }
-
-    /// The row once it is decided, or expired by now.
-    async fn decided_row(&self, id: ApprovalId, in_time: bool) -> Result<Approval, CallRejection> {
-        let journal = &self.context.journal;
-        let row = match in_time {
-            true => journal.approval(id).await.map_err(|error| self.in_doubt(&error))?,
-            false => {
-                let (from, to) = (ApprovalStatus::Pending, ApprovalStatus::Expired);
-                let expired =
-                    journal.change_approval(id, from, to, Some("nobody answered in time"));
-                match expired.await.map_err(|error| self.in_doubt(&error))? {
-                    // A decision at the last moment counts.
-                    Decided::Changed(row) | Decided::Refused(row) => Some(*row),
-                    Decided::Absent => None,
-                }
-            }
-        };
-        row.ok_or_else(|| CallRejection::in_doubt("the approval is not in the record any more"))
-    }
-
-    async fn verify(&mut self, row: &Approval) -> Performed {
-        let (tool, args) = self.context.unless_dropped(self.approved_call(row)).await??;
-        (self.tool, self.args) = (Some(tool), args);
-        Ok(CallEvent::Verified)
-    }
-
-    /// The call of the row: what was shown is what is sent, if it still means the same.
-    async fn approved_call(&self, row: &Approval) -> Result<(Arc<Tool>, Arguments), Rejected> {
-        let context = self.context;
-        let tool = context.services.catalog.seek(&row.tool, &|_: &Tool| Visibility::Auto).await;
-        let tool = tool
-            .ok()
-            .flatten()
-            .filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash)
-            .filter(|tool| self.tool.as_ref().is_some_and(|asked| tool.is_beside(asked)))
-            .ok_or_else(|| {
-                let message = "the tool is another one than when it was asked for: ask again";
-                CallRejection::new(POLICY_DENIED, message)
-            })?;
-        if self.binding(&tool).digest(&row.args).as_deref() != Some(row.digest.as_str()) {
-            let message = "the stored call does not have the digest that was approved";
-            return Err(CallRejection::in_doubt(message).into());
-        }
-        let args = match self.args {
-            Arguments::Checked(_) => Arguments::Checked(context.check(&tool, &row.args).await?),
-            Arguments::WithArtifacts(_) => with_artifacts(&row.args, &tool)?,
-        };
-        Ok((tool, args))
-    }
-
     async fn acquire_permit(&mut self) -> Performed {
         let (context, task) = (self.context, &self.context.task);
         let (workspace, upstream) = (&task.principal.workspace_id, &self.tool()?.upstream);
@@ -409,37 +336,12 @@ impl<'a> CallPipeline<'a> {
         Ok(CallEvent::PermitAcquired { waited })
     }
 
-    /// Only an approval that is still unused lets the call go on.
-    async fn consume_approval(&mut self) -> Performed {
-        let (context, id) = (self.context, self.open()?.row.id);
-        let (from, to) = (ApprovalStatus::Approved, ApprovalStatus::Consumed);
-        let changed = context.unless_dropped(context.journal.change_approval(id, from, to, None));
-        match changed.await?.map_err(|error| self.in_doubt(&error))? {
-            Decided::Changed(_) => {
-                self.approval = None;
-                Ok(CallEvent::ApprovalConsumed)
-            }
-            Decided::Refused(_) | Decided::Absent => {
-                Err(CallRejection::in_doubt("the approval was used already, or taken back").into())
-            }
-        }
-    }
-
-    async fn withdraw_approval(&mut self, why: &str) {
-        let Some(OpenApproval { row, pending, .. }) = self.approval.take() else { return };
-        let (from, to) = (ApprovalStatus::Approved, ApprovalStatus::Cancelled);
-        // Where the store fails the row stays approved; nothing waits for it, so it has no effect,
-        // and the next start makes it void.
-        let changed = self.context.journal.change_approval(row.id, from, to, Some(why)).await;
-        if let Err(error) = changed {
-            tracing::error!(approval = %row.id, %error, "an approval could not be taken back; its \
-                call is not made");
-        }
-        drop(pending);
-    }
-
     /// Not cut short by the end of the run: what is reserved must be known to be given back.
     async fn reserve(&self, holds: &[CounterHold]) -> Performed {
+        if self.was_sent {
+            // It was counted when it was sent first.
+            return Ok(CallEvent::Reserved(HoldToken::default()));
+        }
         let reserved = self.context.journal.reserve(holds).await;
         Ok(match reserved.map_err(|error| self.in_doubt(&error))? {
             Reserved::Held(token) => CallEvent::Reserved(token),
@@ -495,6 +397,10 @@ impl<'a> CallPipeline<'a> {
             approval_id,
             decision,
         })));
+        self.cancel_unused();
+        if !self.was_sent {
+            context.journal.note(Entry::Sent { seq: self.call.seq });
+        }
         let recorded = context.unless_dropped(context.journal.commit(events)).await?;
         recorded.map_err(|error| context.unrecorded(self.path(), &error))?;
         Ok(CallEvent::Started)
@@ -542,7 +448,7 @@ impl<'a> CallPipeline<'a> {
             }
             (None, None) => return,
         };
-        self.context.journal.enqueue(vec![event]);
+        self.end.push(event);
         self.answer = Some(answer);
     }
 

@@ -179,6 +179,24 @@ pub(in crate::task) fn failure(name: &str, code: &str, tool: &str, message: &str
 }
 
 /// The answer to a call whose run is over. Nobody sees it.
+/// The failure of a call that was sent by a server which stopped before the answer came.
+pub(in crate::task) fn outcome_unknown(path: &str) -> CallFailure {
+    let message = format!(
+        "the server stopped after the call was sent and before its answer came: it is not known \
+        whether `{path}` was carried out; check before you repeat it"
+    );
+    let mut failure = failure("ToolCallError", ErrorCode::OutcomeUnknown.as_str(), path, &message);
+    failure.properties.insert("retryable".to_owned(), false.into());
+    failure
+}
+
+/// The code of an error that policy or a person caused; none of other errors.
+pub(in crate::task) fn code_of(failure: &CallFailure) -> Option<&'static str> {
+    let code = failure.properties.get("code")?.as_str()?;
+    let code = Some(code).filter(|_| failure.name == POLICY_ERROR)?;
+    ErrorCode::of(code).map(ErrorCode::as_str)
+}
+
 pub(in crate::task) fn abandoned() -> CallFailure {
     failure("ToolCallError", "abandoned", "", "the task ended first")
 }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn context(rejected: &dyn Fn(u32) -> Option<&'static str>) -> RunContext<'_> {
-    RunContext { wall_ms_max: 500, cpu_ms_max: 30_000, stopped: None, rejected }
+    RunContext { wall_ms_max: 500, cpu_ms_max: 30_000, stopped: None, difference: None, rejected }
 }
 
 fn threw(call: Option<u32>) -> Outcome {

@@ -16,10 +16,10 @@ use airlock::{
     },
     store::{
         ApprovalChange, ApprovalCounts, ApprovalFilter, ApprovalPage, ApprovalStore, CounterHold,
-        CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalStore,
-        LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece,
-        Slot, Store, StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore, Written,
-        counters_fit,
+        CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalRow,
+        JournalStore, LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved,
+        ResultPiece, Slot, Store, StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore,
+        Written, counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -69,6 +69,7 @@ struct Row {
     task: Task,
     result: Option<String>,
     events: Vec<Event>,
+    journal: Vec<JournalRow>,
 }
 
 impl Row {
@@ -118,8 +119,13 @@ impl Tables {
                 _ => self.keys.insert(key, (new.task_id, new.created_at)),
             };
         }
-        let mut row =
-            Row { instance_id: new.instance_id, task: queued(&new), result: None, events: vec![] };
+        let mut row = Row {
+            instance_id: new.instance_id,
+            task: queued(&new),
+            result: None,
+            events: vec![],
+            journal: vec![],
+        };
         for data in
             [EventDetails::TaskCreated(NoDetails {}), EventDetails::TaskQueued(NoDetails {})]
         {
@@ -139,6 +145,7 @@ impl Tables {
         row.task.status = change.status.unwrap_or(row.task.status);
         row.task.started_at = change.started_at.or(row.task.started_at);
         change.events.into_iter().for_each(|event| row.append(event));
+        row.journal.extend(change.journal);
         if let Some(end) = change.end {
             row.end(row.task.status, end);
         }
@@ -456,6 +463,16 @@ impl JournalStore for MemoryStore {
                 .collect())
         })
     }
+
+    fn journal<'a>(
+        &'a self,
+        workspace: &'a str,
+        task: TaskId,
+    ) -> BoxFuture<'a, Result<Vec<JournalRow>, StoreError>> {
+        self.with(|tables| {
+            Ok(tables.row(workspace, task).map(|row| row.journal.clone()).unwrap_or_default())
+        })
+    }
 }
 
 impl CounterStore for MemoryStore {
@@ -532,6 +549,31 @@ impl ApprovalStore for MemoryStore {
 }
 
 impl RecoveryStore for MemoryStore {
+    fn unfinished(
+        &self,
+        instance_id: InstanceId,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Task>, StoreError>> {
+        self.with(|tables| {
+            let is_left =
+                |row: &&Row| row.task.completed_at.is_none() && row.instance_id != instance_id;
+            let left = tables.rows.iter().filter(is_left).take(limit as usize);
+            Ok(left.map(|row| row.task.clone()).collect())
+        })
+    }
+
+    fn adopt(&self, tasks: Vec<TaskId>, instance_id: InstanceId) -> Written {
+        self.with(|tables| {
+            let is_theirs = |row: &&mut Row| {
+                row.task.completed_at.is_none() && tasks.contains(&row.task.task_id)
+            };
+            for row in tables.rows.iter_mut().filter(is_theirs) {
+                row.instance_id = instance_id;
+            }
+            Ok(())
+        })
+    }
+
     fn recover(&self, recovery: Recovery) -> Written<Recovered> {
         self.with(|tables| Ok(tables.recover(&recovery)))
     }

@@ -15,6 +15,7 @@ super::contract! { recovery:
     unfinished_tasks_fail_with_the_given_error
     a_call_that_had_left_is_told_from_one_that_had_not
     approvals_that_a_dead_server_left_are_void
+    what_is_adopted_is_left_alone
 }
 
 /// A pending approval of a task that the starting instance itself runs.
@@ -58,6 +59,33 @@ pub(super) async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
         assert_eq!((events.len(), last.seq, last.data.kind()), (3, 3, EventKind::TaskFailed));
         assert_eq!(last.data, EventDetails::TaskFailed(TaskEnded::at_recovery(&error)));
     }
+}
+
+pub(super) async fn what_is_adopted_is_left_alone(store: Shared) {
+    let asked = async || {
+        let approval = Approval { task_id: recorded(&store, new_task()).await, ..approval() };
+        store.ask_approval(approval.clone()).await.unwrap();
+        approval
+    };
+    let (first, second) = (asked().await, asked().await);
+    let done = completed(&store, "1").await;
+    let instance = recovery().instance_id;
+    let left = async |limit| {
+        let left = store.unfinished(instance, limit).await.unwrap();
+        left.into_iter().map(|task| task.task_id).collect::<Vec<_>>()
+    };
+    assert_eq!(left(1).await, [first.task_id], "the oldest");
+    assert_eq!(left(10).await, [first.task_id, second.task_id]);
+    store.adopt(vec![first.task_id, done], instance).await.unwrap();
+    assert_eq!(left(10).await, [second.task_id]);
+    let recovered = store.recover(recovery()).await.unwrap();
+    assert_eq!((recovered.tasks, recovered.approvals), (1, 1));
+    let status = async |approval: &Approval| {
+        let task = store.task("local", approval.task_id).await.unwrap().unwrap().status;
+        (task, store.approval("local", approval.id).await.unwrap().unwrap().status)
+    };
+    assert_eq!(status(&first).await, (TaskStatus::Queued, ApprovalStatus::Pending));
+    assert_eq!(status(&second).await, (TaskStatus::Failed, ApprovalStatus::Void));
 }
 
 pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Shared) {

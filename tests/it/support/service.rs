@@ -91,7 +91,11 @@ impl TestService {
         };
         let sandbox = Sandbox::start(sandbox_config()).await.unwrap();
         let config = EngineConfig {
-            limits: EngineLimits { cpu_ms_max: 30_000, queue_max: setup.queue_max },
+            limits: EngineLimits {
+                cpu_ms_max: 30_000,
+                queue_max: setup.queue_max,
+                spill_after: Duration::from_secs(30),
+            },
             instance_id: InstanceId::new(),
         };
         let engine = TaskEngine::new(config, services, vec![Arc::new(sandbox)]);

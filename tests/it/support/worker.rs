@@ -14,10 +14,11 @@ use std::{
 };
 
 use airlock::{
-    model::{LogLevel, TaskError},
+    model::{LogLevel, Seed, TaskError},
     sandbox::{
         Locks, V8Options,
         deno::{self, Deno},
+        history::{self, Entry},
         protocol::{
             Armed, CallFailure, DoneHead, DoneOutcome, FatalReason, Frame, Kind, RunHead, Setup,
             StopReason, VERSION, join_head, level_from_u8, parse_call, read_frame, split_head,
@@ -58,6 +59,8 @@ pub(crate) struct Worker {
     closing: bool,
     /// What the worker said when it was armed.
     pub(crate) armed: Armed,
+    /// What the guest of the run under way saw of time.
+    pub(crate) seen: Vec<Entry>,
 }
 
 /// How a run ended, and what it said before.
@@ -176,7 +179,7 @@ impl Worker {
             .expect("the binary runs");
         let armed =
             Armed { version: 0, engine: String::new(), locks: Locks::default(), engine_pid: None };
-        let mut worker = Self { child, stream, run: 0, closing: false, armed };
+        let mut worker = Self { child, stream, run: 0, closing: false, armed, seen: vec![] };
         worker.send(Kind::Setup, 0, &[&serde_json::to_vec(setup).expect("plain data")]);
         worker
     }
@@ -187,12 +190,17 @@ impl Worker {
         write_frame(&mut self.stream, kind, run, parts).expect("the worker reads");
     }
 
-    /// Reads one frame.
+    /// Reads one frame. What tells of time is kept and passed over.
     #[track_caller]
     pub(crate) fn read(&mut self) -> Frame {
-        match read_frame(&mut self.stream) {
-            Ok(frame) => frame,
-            Err(error) => panic!("{error}; the worker said: {}", self.last_words()),
+        loop {
+            match read_frame(&mut self.stream) {
+                Ok(frame) if frame.kind == Kind::History => {
+                    self.seen.extend(history::decode(&frame.body).expect("the grammar"));
+                }
+                Ok(frame) => return frame,
+                Err(error) => panic!("{error}; the worker said: {}", self.last_words()),
+            }
         }
     }
 
@@ -206,9 +214,45 @@ impl Worker {
 
     /// Starts a run; the number it has.
     pub(crate) fn begin(&mut self, code: &str, cpu_ms_max: u64) -> u32 {
+        // Each run of a worker has numbers of its own; the first run is the one that is repeated.
+        let seed = Seed([self.run as u8; 32]);
+        self.begin_with(seed, code, cpu_ms_max, &[], (0, 0))
+    }
+
+    /// Starts a run that repeats an earlier one: what that saw of time, and the numbers of its calls
+    /// and of its responses.
+    pub(crate) fn begin_again(
+        &mut self,
+        code: &str,
+        cpu_ms_max: u64,
+        seen: &[Entry],
+        numbers: (u32, u32),
+    ) -> u32 {
+        self.begin_with(Seed([0; 32]), code, cpu_ms_max, seen, numbers)
+    }
+
+    fn begin_with(
+        &mut self,
+        seed: Seed,
+        code: &str,
+        cpu_ms_max: u64,
+        seen: &[Entry],
+        (calls, responses): (u32, u32),
+    ) -> u32 {
         self.run += 1;
-        let head = join_head(&RunHead { cpu_ms_max, wall_ms_max: 60_000 });
-        self.send(Kind::Run, self.run, &[&head, code.as_bytes()]);
+        self.seen.clear();
+        let head = join_head(&RunHead {
+            cpu_ms_max,
+            wall_ms_max: 60_000,
+            origin_ms: 1_700_000_000_000,
+            elapsed_ms: 0,
+            seed,
+            calls,
+            responses,
+        });
+        let seen = history::encode(seen);
+        let length = (seen.len() as u32).to_le_bytes();
+        self.send(Kind::Run, self.run, &[&head, &length, &seen, code.as_bytes()]);
         self.run
     }
 
@@ -301,17 +345,7 @@ impl Worker {
                 Kind::Wake => self.send(Kind::Go, frame.run, &[]),
                 Kind::Done => {
                     let took = began.elapsed();
-                    let (head, result) =
-                        split_head::<DoneHead>(Kind::Done, &frame.body).expect("the grammar");
-                    let result = if result.is_empty() {
-                        Value::Null
-                    } else {
-                        serde_json::from_slice(result).expect("JSON")
-                    };
-                    if !head.spent && !self.closing {
-                        self.expect(Kind::Ready);
-                    }
-                    return Ok(Ran { head, result, lines, took });
+                    return Ok(Ran { lines, took, ..self.ended(&frame) });
                 }
                 Kind::Fatal => return Err(FatalReason::from_u8(frame.body[0]).expect("a reason")),
                 kind => panic!(
@@ -321,6 +355,20 @@ impl Worker {
                 ),
             }
         }
+    }
+
+    /// The end that a frame tells, once the worker is ready again.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, done: &Frame) -> Ran {
+        let (head, result) = split_head::<DoneHead>(Kind::Done, &done.body).expect("the grammar");
+        let result = match result {
+            [] => Value::Null,
+            json => serde_json::from_slice(json).expect("JSON"),
+        };
+        if !head.spent && !self.closing {
+            self.expect(Kind::Ready);
+        }
+        Ran { head, result, lines: vec![], took: Duration::ZERO }
     }
 
     /// Follows the run under way to its end, or until the process ran out of memory.
@@ -367,7 +415,9 @@ impl Worker {
     }
 }
 
-fn issued(frame: &Frame) -> Issued {
+/// The call that a frame tells.
+#[track_caller]
+pub(crate) fn issued(frame: &Frame) -> Issued {
     let body = parse_call(&frame.body).expect("the grammar");
     Issued {
         call: body.call,

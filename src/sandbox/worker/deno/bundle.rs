@@ -38,6 +38,7 @@ const MODULES: &[(&str, &str)] = &[
     (host_functions::NAME, ""),
     module!("tools.ts"),
     module!("web/entropy.ts"),
+    module!("web/date.ts"),
     module!("web/inspect.ts"),
     module!("web/event.ts"),
     module!("web/text.ts"),

@@ -6,6 +6,7 @@
 //! together with its process: Deno cannot be interrupted from outside, and is replaced anyway.
 
 use std::{
+    collections::VecDeque,
     os::{fd::AsRawFd, unix::net::UnixStream},
     sync::Arc,
     time::{Duration, Instant},
@@ -16,21 +17,23 @@ use sha2::Digest;
 use super::{
     child::Child,
     intake_watch::IntakeWatch,
-    link::{BodyReader, DoneHead, DoneKind, Frame, FromDeno, Program, Thrown, ToDeno},
+    link::{BodyReader, DoneHead, DoneKind, Frame, FromDeno, GuestClock, Program, Thrown, ToDeno},
+    running::{Running, State, stack_text},
 };
 use crate::sandbox::{
+    history::Entry,
     lockdown::jail::LOCKS,
     protocol::{
-        self, Armed, DoneOutcome, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head,
-        level_from_u8, level_to_u8, parse_response, read_frame, split_head,
+        self, Armed, DoneOutcome, FrameError, Kind, Setup, StopReason, VERSION, join_head,
+        level_from_u8, level_to_u8, parse_response, parse_run, read_frame, split_head,
     },
     worker::{
         cpu_clock,
         exit::{leave, refuse},
-        intake::{Prepared, STACK_FRAMES_MAX},
         log::LogMeter,
         messages,
         outbox::Outbox,
+        repeat::Repeat,
         run_end::RunEnd,
         start::Violation,
         timers::Timers,
@@ -46,39 +49,11 @@ const IDLE_WATCH_EVERY: Duration = Duration::from_secs(1);
 const IDLE_CPU_NS_MAX: u64 = 200_000_000;
 /// Upper bound on Deno's threads; it has five.
 const THREADS_MAX: u64 = 32;
+/// Upper bound on the random bytes of one query: that of `crypto.getRandomValues`.
+const RANDOM_BYTES_MAX: usize = 65_536;
 /// Upper bound on a line, a warning or a stack from Deno, in bytes. Deno's side cuts each to 8192
 /// characters.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
-
-/// State of a guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// It runs, or a frame is on its way to it.
-    Running,
-    /// It only waits, and the broker knows.
-    Parked,
-    /// It waits, a timer is due, and the broker was asked for permission.
-    WakeRequested,
-}
-
-/// The run under way.
-struct Running {
-    run: u32,
-    prepared: Prepared,
-    state: State,
-    timers: Timers,
-    log: LogMeter,
-    warnings: Warnings,
-    /// Number of responses sent to Deno.
-    responses: u32,
-    /// Number of due timers sent to Deno.
-    fired: u32,
-    cpu_ns_began: u64,
-    cpu_ns_end: u64,
-    /// CPU time of the intake in nanoseconds.
-    intake_ns: u64,
-    heap_peak_bytes: u64,
-}
 
 /// A worker with Deno as its child.
 pub(super) struct Worker {
@@ -192,8 +167,8 @@ impl Worker {
     fn timeout_ms(&self) -> i32 {
         let running = self.running.as_ref();
         let due = running
-            .filter(|running| running.state == State::Parked)
-            .and_then(|running| running.timers.next_due());
+            .filter(|running| running.state == State::Parked && running.is_live())
+            .and_then(|running| Some(running.repeat.moment(running.timers.next_due()?)));
         let wait = match running {
             Some(running) if running.state == State::Running => WATCH_EVERY,
             _ => due.map_or(IDLE_WATCH_EVERY, |due| {
@@ -235,9 +210,10 @@ impl Worker {
             }
             _ => {
                 parse_response(&frame.body).map_err(Violation::Frame)?;
-                running.responses += 1;
-                running.state = State::Running;
-                self.child.send(ToDeno::Response, &[&frame.body]);
+                running.held.push_back(frame.body);
+                if running.is_live() || running.state == State::Parked {
+                    self.take_turn();
+                }
             }
         }
         Ok(())
@@ -247,10 +223,9 @@ impl Worker {
         if self.running.is_some() || !self.ready {
             return Err(Violation::Busy);
         }
-        let (head, source) =
-            split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
-        let source = std::str::from_utf8(source)
-            .map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?;
+        let (head, history, source) = parse_run(&frame.body).map_err(Violation::Frame)?;
+        let fired = history.iter().filter(|entry| matches!(entry, Entry::Fired { .. })).count();
+        let repeat = Repeat::new(&head, history, Instant::now());
         let began = cpu_clock::read_ns(self.clock).unwrap_or(0);
         let prepared = self.watch.prepare(frame.run, source);
         let intake_ns = cpu_clock::read_ns(self.clock).unwrap_or(began) - began;
@@ -269,6 +244,13 @@ impl Worker {
             name: prepared.name,
             line_offset: prepared.line_offset,
             column_offset: prepared.column_offset,
+            clock: GuestClock {
+                origin_ms: head.origin_ms,
+                elapsed_ms: repeat.elapsed(Instant::now()).as_millis() as u64,
+                ticks: repeat.ticks().collect(),
+                calls: head.calls,
+                turns: head.responses.saturating_add(fired as u32),
+            },
         };
         self.child.send(ToDeno::Run, &[&join_head(&program), prepared.script.as_bytes()]);
         self.ready = false;
@@ -279,6 +261,8 @@ impl Worker {
             timers: Timers::new(self.setup.timers_max),
             log: LogMeter::new(self.setup.log_bytes_max, self.setup.log_lines_max),
             warnings: Warnings::default(),
+            repeat,
+            held: VecDeque::new(),
             responses: 0,
             fired: 0,
             cpu_ns_began: cpu_ns,
@@ -313,7 +297,8 @@ impl Worker {
             return self.kill_guest(DoneOutcome::CpuLimit);
         }
         if running.state == State::Parked
-            && running.timers.next_due().is_some_and(|due| due <= Instant::now())
+            && running.is_live()
+            && running.timers.next_due().is_some_and(|due| due <= running.elapsed())
         {
             running.state = State::WakeRequested;
             self.outbox.send(Kind::Wake, running.run, &[]);
@@ -323,14 +308,49 @@ impl Worker {
     /// Fires the timers that are due; returns true if there were any.
     fn fire_due(&mut self) -> bool {
         let Some(running) = &mut self.running else { return false };
-        let now = Instant::now();
-        let before = running.fired;
+        if !running.is_live() {
+            return false;
+        }
+        let (now, before) = (running.elapsed(), running.fired);
         while let Some(timer) = running.timers.take_due(now) {
+            running.repeat.note_fired(timer);
             running.fired += 1;
             running.state = State::Running;
             self.child.send(ToDeno::Fire, &[&timer.to_le_bytes()]);
         }
         running.fired > before
+    }
+
+    /// Sends Deno the next turn of the run that is repeated, or the responses that have come.
+    /// Returns true if there was any.
+    fn take_turn(&mut self) -> bool {
+        let mut took = false;
+        while let Some(running) = self.running.as_mut().filter(|one| !took || one.is_live()) {
+            if let Some(timer) = running.repeat.next_fired() {
+                if !running.timers.take(timer, running.elapsed()) {
+                    self.diverged(&format!("timer {timer} does not run"));
+                    return true;
+                }
+                running.fired += 1;
+                self.child.send(ToDeno::Fire, &[&timer.to_le_bytes()]);
+            } else if let Some(response) = running.held.pop_front() {
+                running.responses += 1;
+                running.repeat.note_received();
+                self.child.send(ToDeno::Response, &[&response]);
+            } else {
+                break;
+            }
+            running.state = State::Running;
+            took = true;
+        }
+        took
+    }
+
+    /// Ends a guest that does not do what it had done before.
+    fn diverged(&mut self, difference: &str) {
+        let outcome = DoneOutcome::Threw { error: messages::diverged(difference), call: None };
+        self.child.send(ToDeno::End, &[]);
+        self.end_run(outcome, Vec::new());
     }
 
     // Frames from Deno.
@@ -386,6 +406,8 @@ impl Worker {
                     return None;
                 }
                 let line = if line == 0 { 0 } else { running.prepared.position(line, column).0 };
+                running.repeat.note_issued(call);
+                running.send_history(&self.outbox);
                 let (call, line, length) =
                     (call.to_le_bytes(), line.to_le_bytes(), length.to_le_bytes());
                 self.outbox.send(
@@ -411,10 +433,11 @@ impl Worker {
                 let (timer, ms, repeats) = (body.u32()?, body.f64()?, body.u8()? != 0);
                 let delay = Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
                 // Both sides count: a different number means that Deno's side breaks its own rules.
-                return (running.timers.start(Instant::now(), delay, repeats)? == timer)
-                    .then_some(());
+                let started = running.timers.start(running.elapsed(), delay, repeats);
+                return (started? == timer).then_some(());
             }
             FromDeno::Clear => running.timers.clear(body.u32()?),
+            FromDeno::Tick => running.repeat.note_tick(body.u32()?, body.f64()? as u64),
             FromDeno::Idle => {
                 let (responses, fired, outstanding, heap_kb) =
                     (body.u32()?, body.u32()?, body.u32()?, body.u32()?);
@@ -436,10 +459,13 @@ impl Worker {
 
     /// Handles a guest that cannot continue by itself: fires due timers, or parks it, or ends it.
     fn on_idle(&mut self, outstanding: u32) {
-        if self.fire_due() {
+        if self.take_turn() || self.fire_due() {
             return;
         }
         let Some(running) = &mut self.running else { return };
+        if outstanding == 0 && !running.is_live() {
+            return self.diverged("it waits for nothing, and had gone on");
+        }
         if outstanding == 0 && running.timers.next_due().is_none() {
             let outcome = DoneOutcome::Threw {
                 error: messages::unresolved_promise(&running.prepared),
@@ -449,11 +475,12 @@ impl Worker {
             return self.end_run(outcome, Vec::new());
         }
         running.state = State::Parked;
+        running.send_history(&self.outbox);
         self.outbox.send(Kind::Parked, running.run, &[&running.responses.to_le_bytes()]);
     }
 
     /// Computes the reply to a query. Returns `None` if the query is malformed.
-    fn reply_to(&self, mut body: BodyReader<'_>) -> Option<Vec<u8>> {
+    fn reply_to(&mut self, mut body: BodyReader<'_>) -> Option<Vec<u8>> {
         match body.u8()? {
             1 => Some(match body.u32()? {
                 1 => sha1::Sha1::digest(body.0).to_vec(),
@@ -463,41 +490,17 @@ impl Worker {
                 _ => return None,
             }),
             2 if body.0.len() <= TEXT_BYTES_MAX => {
-                Some(self.stack_text(std::str::from_utf8(body.0).ok()?).into_bytes())
+                let text = std::str::from_utf8(body.0).ok()?;
+                Some(stack_text(self.running.as_ref(), text).into_bytes())
+            }
+            3 => {
+                let length = body.u32()? as usize;
+                let mut bytes = vec![0; Some(length).filter(|length| *length <= RANDOM_BYTES_MAX)?];
+                self.running.as_mut()?.repeat.fill_random(&mut bytes);
+                Some(bytes)
             }
             _ => None,
         }
-    }
-
-    /// Formats a stack with positions of the caller's source. `text` holds a line for each frame,
-    /// an empty line, the name of the error, and the message.
-    fn stack_text(&self, text: &str) -> String {
-        let (frames, error) = text
-            .split_once("\n\n")
-            .or_else(|| Some(("", text.strip_prefix('\n')?)))
-            .unwrap_or(("", text));
-        let (name, message) = error.split_once('\n').unwrap_or((error, ""));
-        let frame = |line: &str| {
-            let mut parts = line.splitn(3, ':');
-            Some((
-                parts.next()?.parse().ok()?,
-                parts.next()?.parse().ok()?,
-                parts.next()?.to_owned(),
-            ))
-        };
-        let frames: Vec<_> = frames
-            .lines()
-            .take(STACK_FRAMES_MAX)
-            .filter_map(frame)
-            .map(|(line, column, function)| (function, line, column))
-            .collect();
-        let stack = self
-            .running
-            .as_ref()
-            .and_then(|running| running.prepared.describe(name, message, None, &frames).stack);
-        stack.unwrap_or_else(|| {
-            if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") }
-        })
     }
 
     // The end of a run.

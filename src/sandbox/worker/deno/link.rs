@@ -48,15 +48,18 @@ pub(super) enum FromDeno {
     /// `u32 length of DoneHead | DoneHead as JSON | result as JSON`.
     Done = 40,
     /// `u8 1 | u32 algorithm | bytes`: requests a digest; `u8 2 | text`: requests the text of a
-    /// stack. Deno waits for the `Reply`.
+    /// stack; `u8 3 | u32 length`: requests random bytes. Deno waits for the `Reply`.
     Query = 41,
+    /// `u32 readings | f64 milliseconds`: the guest's clock shows another value, after so many
+    /// readings of the one before.
+    Tick = 42,
 }
 
 impl FromDeno {
     /// Returns the kind with this number.
     pub(super) fn from_u8(byte: u8) -> Option<Self> {
         use FromDeno::*;
-        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Query]
+        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Query, Tick]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
@@ -99,6 +102,22 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     pub(super) line_offset: i32,
     pub(super) column_offset: i32,
+    pub(super) clock: GuestClock,
+}
+
+/// The clock of a guest, and how far it repeats an earlier run.
+#[derive(Debug, Serialize)]
+pub(super) struct GuestClock {
+    /// Its origin, in milliseconds since 1970.
+    pub(super) origin_ms: u64,
+    /// Milliseconds from the origin until now.
+    pub(super) elapsed_ms: u64,
+    /// Readings of the earlier run: `[readings, ms, readings, ms, …]`.
+    pub(super) ticks: Vec<f64>,
+    /// Calls that the earlier run issued.
+    pub(super) calls: u32,
+    /// Turns that the earlier run took: responses and timers.
+    pub(super) turns: u32,
 }
 
 /// Versions of Deno and its engine.

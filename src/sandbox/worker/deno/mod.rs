@@ -10,6 +10,7 @@ mod child;
 mod guest;
 mod intake_watch;
 mod link;
+mod running;
 
 use std::{
     ffi::OsStr,

@@ -100,6 +100,11 @@ impl<T> Calls<T> {
         Some(call)
     }
 
+    /// Number of calls that were issued, including waiting ones.
+    pub(super) fn issued(&self) -> u32 {
+        self.issued
+    }
+
     /// Number of calls without a response, including waiting ones.
     pub(super) fn outstanding(&self) -> usize {
         self.pending.len()

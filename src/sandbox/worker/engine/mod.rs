@@ -5,8 +5,8 @@
 //! [`run`] is small, and the broker's clock accounts for every wait in it. There is no tokio in
 //! this process.
 //!
-//! The time and the random numbers that a guest sees have three sources only, so that a journal can
-//! record them later: V8's `Date` and `Math.random`, and the native functions behind `runtime-js/`.
+//! The time and the random numbers that a guest sees come from `runtime-js/web/entropy.ts` alone,
+//! so that a run can be recorded and repeated.
 
 mod calls;
 mod memory;
@@ -81,6 +81,7 @@ impl Guest {
         })
         .map_err(|error| EngineError::Isolate(error.to_string()))?;
         runtime.op_state().borrow_mut().put(state.clone());
+        runtime.op_state().borrow_mut().put(state.repeat.clone());
         let hooks = seal::seal(&mut runtime, &state).ok_or_else(|| {
             EngineError::Isolate("the snapshot does not hold our bootstrap".into())
         })?;
@@ -97,7 +98,6 @@ impl Guest {
     /// would cost every worker's start 4 ms.
     pub(super) fn warm_up(&mut self) {
         const WARM_UP: &str = "new Date(0).getTimezoneOffset(); new Date(0).toString(); \
-            Math.random();\
             new Intl.DateTimeFormat('en').format(0); 'a'.localeCompare('b'); /a+/.test('a')";
         // A failure here would also be a guest's failure later; there is nobody to report it to.
         let _ = self.runtime.execute_script("ext:airlock/warm-up", WARM_UP);

@@ -1,11 +1,7 @@
 //! The native functions that `runtime-js/` calls. Only the modules of the snapshot hold them;
 //! guests never do.
 
-use std::{
-    rc::Rc,
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::OnceLock, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deno_core::{OpDecl, OpState, op2, v8};
@@ -208,7 +204,8 @@ fn op_timer_start<'s>(
 ) -> v8::Local<'s, v8::Value> {
     let guest = guest(state);
     let delay = Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
-    match guest.timers.borrow_mut().start(Instant::now(), delay, repeat) {
+    let now = guest.elapsed();
+    match guest.timers.borrow_mut().start(now, delay, repeat) {
         Some(id) => v8::Integer::new_from_unsigned(scope, id).into(),
         None => string(scope, &messages::too_many_timers(guest.limits.timers_max)),
     }

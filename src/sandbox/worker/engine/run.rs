@@ -3,7 +3,7 @@
 //! Invariant: the stop flag is checked after every entry into the engine, and once it is raised no
 //! JavaScript is entered again. There is one microtask checkpoint per iteration, in one function.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use deno_core::v8;
 
@@ -54,6 +54,7 @@ impl Guest {
         let clock = cpu_clock::of_this_thread();
         let began = cpu_clock::read_ns(clock).unwrap_or(0);
         memory::set_run(job.run);
+        *self.state.repeat.borrow_mut() = Some(job.repeat);
         *self.state.link.borrow_mut() = Some(Link { run: job.run, outbox: outbox.clone() });
         self.guard_heap(mailbox);
         let prepared = intake::prepare(&job.source);
@@ -92,10 +93,15 @@ impl Guest {
         let Self { hooks, state, runtime } = self;
         let platform = v8::V8::get_current_platform();
         deno_core::scope!(scope, runtime);
-        let execution = Execution { hooks, state, prepared, mailbox, platform: &platform };
+        let arrived = RefCell::default();
+        let execution = Execution { hooks, state, prepared, mailbox, platform: &platform, arrived };
         let completion = execution.run_to_completion(scope);
         execution.conclude(scope, completion)
     }
+}
+
+fn diverged(difference: &str) -> Completion {
+    Completion::Failed(Box::new(messages::diverged(difference)))
 }
 
 struct Outcome {
@@ -110,6 +116,8 @@ struct Execution<'a> {
     prepared: &'a Prepared,
     mailbox: &'a Mailbox,
     platform: &'a v8::SharedRef<v8::Platform>,
+    /// Responses that have come and wait for their turn.
+    arrived: RefCell<VecDeque<Response>>,
 }
 
 impl Execution<'_> {
@@ -195,13 +203,18 @@ impl Execution<'_> {
         v8::Script::compile(scope, source, Some(&origin))
     }
 
-    /// Runs whatever can run now, or parks until something can.
+    /// Takes one turn: a response, or the timers that are due. Parks if there is neither.
     fn step(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<(), Completion> {
-        let responses = self.mailbox.take();
-        if !responses.is_empty() {
-            return self.deliver(scope, responses);
+        if let Some(timer) = self.next_repeated() {
+            return self.fire_again(scope, timer);
         }
-        if self.fire_due(scope)? {
+        self.arrived.borrow_mut().extend(self.mailbox.take());
+        let response = self.arrived.borrow_mut().pop_front();
+        if let Some(response) = response {
+            return self.deliver(scope, &response);
+        }
+        let is_live = !self.state.repeats();
+        if is_live && self.fire_due(scope)? {
             return Ok(());
         }
         self.pump(scope);
@@ -210,28 +223,48 @@ impl Execution<'_> {
         }
         let (calls, due) =
             (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
+        if calls == 0 && !is_live {
+            return Err(diverged("it waits for nothing, and had gone on"));
+        }
         if calls == 0 && due.is_none() {
             return Err(Completion::Failed(Box::new(messages::unresolved_promise(self.prepared))));
         }
-        self.park(scope, due)
+        self.park(scope, due.filter(|_| is_live))
+    }
+
+    /// The timer that fired here in the run that is repeated.
+    fn next_repeated(&self) -> Option<u32> {
+        self.state.repeat.borrow_mut().as_mut()?.next_fired()
+    }
+
+    fn fire_again(&self, scope: &mut v8::PinScope<'_, '_>, timer: u32) -> Result<(), Completion> {
+        let now = self.state.elapsed();
+        if !self.state.timers.borrow_mut().take(timer, now) {
+            return Err(diverged(&format!("timer {timer} does not run")));
+        }
+        self.fire(scope, timer)
     }
 
     /// Waits for a message of the broker; requests permission to continue once a timer is due.
     fn park(
         &self,
         scope: &mut v8::PinScope<'_, '_>,
-        due: Option<Instant>,
+        due: Option<Duration>,
     ) -> Result<(), Completion> {
         self.state.measure(scope);
         if !self.mailbox.park() {
             return Ok(());
         }
         self.state.send_parked();
-        let mut until = due;
+        let mut until = due
+            .and_then(|due| self.state.repeat.borrow().as_ref().map(|repeat| repeat.moment(due)));
         loop {
             match self.mailbox.wait(until) {
                 Wakeup::Stopped => return Err(Completion::Stopped),
-                Wakeup::Responses(responses) => return self.deliver(scope, responses),
+                Wakeup::Responses(responses) => {
+                    self.arrived.borrow_mut().extend(responses);
+                    return Ok(());
+                }
                 Wakeup::Go if until.is_some() => {}
                 Wakeup::Go => return self.fire_due(scope).map(|_| ()),
                 Wakeup::TimerDue => {
@@ -242,16 +275,16 @@ impl Execution<'_> {
         }
     }
 
-    /// Settles all calls that have a response, then runs the code that awaited them.
+    /// Settles a call, then runs the code that awaited it. One response is one turn, so that the
+    /// order of the responses alone decides what the program does next.
     fn deliver(
         &self,
         scope: &mut v8::PinScope<'_, '_>,
-        responses: Vec<Response>,
+        response: &Response,
     ) -> Result<(), Completion> {
-        self.state.responses.update(|received| received + responses.len() as u32);
-        for response in responses {
-            let pending = self.state.calls.borrow_mut().complete(response.call);
-            let Some(pending) = pending else { continue };
+        self.state.received();
+        let pending = self.state.calls.borrow_mut().complete(response.call);
+        if let Some(pending) = pending {
             v8::scope!(let scope, scope);
             let resolver = v8::Local::new(scope, &pending.resolver);
             v8::tc_scope!(let scope, scope);
@@ -297,29 +330,34 @@ impl Execution<'_> {
     /// Runs the timers that are due now; returns true if there were any. Timers that they start
     /// wait for the next iteration.
     fn fire_due(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<bool, Completion> {
-        let now = Instant::now();
-        let mut fired = false;
-        while let Some(id) = { self.state.timers.borrow_mut().take_due(now) } {
+        let (now, mut fired) = (self.state.elapsed(), false);
+        while let Some(timer) = { self.state.timers.borrow_mut().take_due(now) } {
             fired = true;
-            {
-                v8::scope!(let scope, scope);
-                v8::tc_scope!(let scope, scope);
-                let id = v8::Integer::new_from_unsigned(scope, id);
-                let done = self.call_hook(scope, &self.hooks.fire, id.into());
-                if self.stopped() {
-                    return Err(Completion::Stopped);
-                }
-                if done.is_none() {
-                    let thrown = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
-                    return Err(Completion::Threw(v8::Global::new(scope, thrown)));
-                }
+            if let Some(repeat) = &mut *self.state.repeat.borrow_mut() {
+                repeat.note_fired(timer);
             }
-            self.checkpoint(scope);
+            self.fire(scope, timer)?;
+        }
+        Ok(fired)
+    }
+
+    /// Runs one timer, and the code that awaited it.
+    fn fire(&self, scope: &mut v8::PinScope<'_, '_>, timer: u32) -> Result<(), Completion> {
+        {
+            v8::scope!(let scope, scope);
+            v8::tc_scope!(let scope, scope);
+            let timer = v8::Integer::new_from_unsigned(scope, timer);
+            let done = self.call_hook(scope, &self.hooks.fire, timer.into());
             if self.stopped() {
                 return Err(Completion::Stopped);
             }
+            if done.is_none() {
+                let thrown = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
+                return Err(Completion::Threw(v8::Global::new(scope, thrown)));
+            }
         }
-        Ok(fired)
+        self.checkpoint(scope);
+        if self.stopped() { Err(Completion::Stopped) } else { Ok(()) }
     }
 
     fn checkpoint(&self, scope: &mut v8::PinScope<'_, '_>) {

@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use deno_core::v8;
@@ -17,9 +18,11 @@ use super::{
 use crate::{
     model::LogLevel,
     sandbox::{
+        history,
         protocol::{Kind, Setup, level_to_u8},
         worker::{
-            intake::Prepared, log::LogMeter, outbox::Outbox, timers::Timers, warnings::Warnings,
+            intake::Prepared, log::LogMeter, outbox::Outbox, repeat::Repeat, timers::Timers,
+            warnings::Warnings, web::entropy::RunInputs,
         },
     },
 };
@@ -52,6 +55,8 @@ pub(super) struct GuestState {
     pub(super) prepared: RefCell<Option<Rc<Prepared>>>,
     pub(super) calls: RefCell<Calls<Pending>>,
     pub(super) timers: RefCell<Timers>,
+    /// What the guest sees of time and chance. None before the run begins.
+    pub(super) repeat: RunInputs,
     pub(super) log: RefCell<LogMeter>,
     pub(super) rejections: RefCell<Rejections>,
     /// The first error that no guest code could catch: thrown by a timer or a microtask.
@@ -81,6 +86,7 @@ impl GuestState {
             prepared: RefCell::new(None),
             calls: RefCell::new(Calls::new(limits.calls_queued_max)),
             timers: RefCell::new(Timers::new(limits.timers_max)),
+            repeat: RunInputs::default(),
             log: RefCell::new(LogMeter::new(limits.log_bytes_max, limits.log_lines_max)),
             rejections: RefCell::default(),
             uncaught: RefCell::new(None),
@@ -109,6 +115,7 @@ impl GuestState {
         let pending =
             Pending { at: thrown::caller(scope), resolver: v8::Global::new(scope, resolver) };
         let sendable = self.calls.borrow_mut().issue(path, args, pending)?;
+        self.with_repeat(|repeat| repeat.note_issued(self.calls.borrow().issued()));
         if let Some(call) = sendable {
             self.send_call(&call);
         }
@@ -122,7 +129,37 @@ impl GuestState {
         }
     }
 
+    /// Counts a response.
+    pub(super) fn received(&self) {
+        self.responses.update(|received| received + 1);
+        self.with_repeat(Repeat::note_received);
+    }
+
+    fn with_repeat(&self, apply: impl FnOnce(&mut Repeat)) {
+        self.repeat.borrow_mut().as_mut().map(apply);
+    }
+
+    /// True if the guest still repeats an earlier run.
+    pub(super) fn repeats(&self) -> bool {
+        self.repeat.borrow().as_ref().is_some_and(|repeat| !repeat.is_live())
+    }
+
+    /// Time since the origin of the guest's clock.
+    pub(super) fn elapsed(&self) -> Duration {
+        let repeat = self.repeat.borrow();
+        repeat.as_ref().map_or(Duration::ZERO, |repeat| repeat.elapsed(Instant::now()))
+    }
+
+    /// Tells the broker what the guest saw of time: what follows may depend on it.
+    fn send_history(&self) {
+        let unsent = self.repeat.borrow_mut().as_mut().map(Repeat::take_unsent);
+        if let Some(unsent) = unsent.filter(|unsent| !unsent.is_empty()) {
+            self.send(Kind::History, &[&history::encode(&unsent)]);
+        }
+    }
+
     fn send_call(&self, call: &Call) {
+        self.send_history();
         let length = u16::try_from(call.path.len()).unwrap_or(u16::MAX);
         let path = &call.path.as_bytes()[..usize::from(length)];
         let line = self.line_of(call.call).to_le_bytes();
@@ -150,6 +187,7 @@ impl GuestState {
 
     /// Reports that the guest only waits.
     pub(super) fn send_parked(&self) {
+        self.send_history();
         self.send(Kind::Parked, &[&self.responses.get().to_le_bytes()]);
     }
 

@@ -1,6 +1,6 @@
 //! The parts of the engine that need no V8.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{calls::Calls, memory};
 use crate::sandbox::{
@@ -58,7 +58,7 @@ fn waiting_calls_are_bounded_by_number_and_by_bytes() {
 
 #[test]
 fn timers_are_due_by_moment_and_then_by_order() {
-    let now = Instant::now();
+    let now = Duration::from_secs(7);
     let ms = Duration::from_millis;
     let mut timers = Timers::new(10);
     let late = timers.start(now, ms(20), false).expect("there is room");
@@ -75,7 +75,7 @@ fn timers_are_due_by_moment_and_then_by_order() {
 
 #[test]
 fn an_interval_starts_again_and_never_fires_twice_in_one_moment() {
-    let now = Instant::now();
+    let now = Duration::from_secs(7);
     let mut timers = Timers::new(1);
     let id = timers.start(now, Duration::ZERO, true).expect("there is room");
     assert!(timers.start(now, Duration::ZERO, false).is_none());

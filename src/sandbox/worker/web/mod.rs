@@ -7,7 +7,7 @@
 
 mod bytes;
 mod clone;
-mod entropy;
+pub(super) mod entropy;
 mod url;
 
 deno_core::extension!(
@@ -24,6 +24,8 @@ deno_core::extension!(
         entropy::op_web_clock,
         entropy::op_web_clock_origin,
         entropy::op_web_random,
+        entropy::op_web_tick,
+        entropy::op_web_ticks,
         url::op_web_form_parse,
         url::op_web_form_serialize,
         url::op_web_url_parse,
@@ -44,6 +46,7 @@ macro_rules! module {
 /// globals.
 pub(super) const MODULES: &[(&str, &str)] = &[
     module!("entropy.ts"),
+    module!("date.ts"),
     module!("event.ts"),
     module!("text.ts"),
     module!("url.ts"),
