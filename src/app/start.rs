@@ -1,7 +1,7 @@
 //! The server as a whole: the order in which it opens, serves and closes.
 //!
-//! Open: the settings, the store with its lock, the end of what an earlier server left unfinished,
-//! the runtimes with their self-test, the upstreams, which nothing waits for, and the service.
+//! Open: the settings, the store with its lock, the runtimes with their self-test, the upstreams,
+//! which nothing waits for, the tasks that an earlier server left unfinished, and the service.
 //! Close: tasks, upstreams, the store.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

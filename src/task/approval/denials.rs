@@ -14,7 +14,7 @@ use crate::{
 /// Calls of one tool that are denied in a task until nobody is asked about the tool any more.
 pub(in crate::task) const DENIALS_PER_TOOL_MAX: usize = 5;
 
-/// The denials of one task. Not stored: a task ends with its server.
+/// The denials of one task. After a restart it is made again from the approvals.
 #[derive(Debug, Default)]
 pub(in crate::task) struct Denials(Mutex<HashMap<String, Vec<DeniedCall>>>);
 

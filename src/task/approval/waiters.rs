@@ -26,7 +26,7 @@ pub struct ApprovalTerms {
     pub timeout: Duration,
     /// Calls of one task that wait at once.
     pub calls_max: usize,
-    /// Tasks that wait at once; each holds a worker.
+    /// Tasks that wait at once.
     pub tasks_max: usize,
 }
 
