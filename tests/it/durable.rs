@@ -1,8 +1,6 @@
 //! Programs that outlive their server: they go on after `kill -9` and after a stop, at the point where
 //! they were, and each effect happens once.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -131,9 +129,12 @@ async fn what_was_done_before_the_kill_is_not_done_again() {
         const late = new Promise((done) => setTimeout(done, 3000, 'slept'));
         return [ids, beats > 0, await late, (await tools.demo.add({ a: 1, b: 1 })).sum];";
     let task = policed.begin(json!({ "code": code })).await;
-    eventually("all notes are added", async || (policed.hits("notes.add") == 5).then_some(()))
-        .await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let events = json!({ "taskId": task });
+    eventually("all notes are answered", async || {
+        let answered = policed.events(&events, "tool.call.completed").await.len();
+        (answered == 5).then_some(())
+    })
+    .await;
     let folder = policed.server.kill().await;
     let policed = Policed::within(folder, "version: \"1\"\ndefault: allow\n", "").await;
     let end = policed.end(&task).await;
