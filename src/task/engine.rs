@@ -245,7 +245,8 @@ impl TaskEngine {
         let (own, watched) = (journal.clone(), clock.clone());
         let host = Host::new(services, &new, own, handle.clone(), watched, replay);
         let (host, started_at) = (Arc::new(host), OnceLock::new());
-        TaskRun { runtime, new, handle, journal, host, clock, started_at }
+        let is_resumed = false;
+        TaskRun { runtime, new, handle, journal, host, clock, started_at, is_resumed }
     }
 
     /// Goes on with a task that an earlier process left unfinished. If its program cannot run
@@ -311,7 +312,8 @@ impl TaskEngine {
         journal.note(Entry::Resumed);
         journal.enqueue(vec![]);
         inner.tasks.insert(new.task_id, handle.clone());
-        let run = self.task_run(runtime, new, handle, journal, replay);
+        let mut run = self.task_run(runtime, new, handle, journal, replay);
+        run.is_resumed = true;
         run.host.context().take_over(approvals);
         if let Some(started_at) = started_at {
             run.started_at.set(started_at).ok();

@@ -4,7 +4,7 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -36,6 +36,8 @@ pub struct TaskHandle {
     latest: Mutex<Option<Latest>>,
     /// Console output so far. The run keeps within its limits, and passes on what it keeps.
     console: Mutex<Vec<LogLine>>,
+    /// Lines that the present run has written. One that repeats writes those of before again.
+    lines: AtomicUsize,
     /// Counts the changes that a waiting caller may want to know of.
     changes: watch::Sender<u64>,
 }
@@ -77,6 +79,7 @@ impl TaskHandle {
             approvals: AtomicU64::new(0),
             latest: Mutex::default(),
             console: Mutex::default(),
+            lines: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
         }
     }
@@ -172,9 +175,19 @@ impl TaskHandle {
         self.happened(Latest::Report(Arc::from(text)));
     }
 
-    /// Takes a line of the console.
+    /// Says that a run begins, which may repeat the last one.
+    pub(super) fn begin_run(&self) {
+        self.lines.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes a line of the console, unless the run before has written it.
     pub(super) fn report_line(&self, written: &LogLine) {
-        self.console.lock().push(written.clone());
+        let mut console = self.console.lock();
+        if self.lines.fetch_add(1, Ordering::Relaxed) < console.len() {
+            return;
+        }
+        console.push(written.clone());
+        drop(console);
         self.happened(Latest::Console(line(&written.text)));
     }
 

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::time::sleep;
+
 use super::{
     handle::TaskHandle,
     host::Host,
@@ -17,9 +19,12 @@ use super::{
 use crate::{
     base::error::chain,
     model::{ErrorCode, Logs, TaskError, TaskStatus, Timestamp, Usage},
-    sandbox::{Outcome, Run, RunReport, Runtime, SandboxError, WallClock},
+    sandbox::{Lease, Outcome, Run, RunReport, Runtime, SandboxError, WallClock},
     store::NewTask,
 };
+
+/// Pause of a program that runs again, and finds the queue full.
+const QUEUE_AGAIN: Duration = Duration::from_millis(250);
 
 /// Limits of a task's runs.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +87,8 @@ pub(super) struct TaskRun {
     pub(super) clock: WallClock,
     /// Start of its code.
     pub(super) started_at: OnceLock<Timestamp>,
+    /// True if an earlier process left it.
+    pub(super) is_resumed: bool,
 }
 
 impl TaskRun {
@@ -134,10 +141,10 @@ impl TaskRun {
     /// Waits for a process and runs the program in it. An error is the end of a program that did
     /// not begin.
     async fn run_once(&self, limits: RunLimits, used: &mut Usage) -> Result<RunReport, End> {
-        let Self { runtime, new, handle, journal, host, clock, .. } = self;
+        let Self { new, handle, journal, host, clock, .. } = self;
         let queued = Instant::now();
         let lease = tokio::select! {
-            lease = runtime.admit(&new.principal.workspace_id) => lease,
+            lease = self.admitted() => lease,
             () = handle.cancelled().cancelled() => return Err(stopped_before_it_began(handle)),
         };
         let lease = lease.map_err(|error| not_begun(&error))?;
@@ -150,6 +157,7 @@ impl TaskRun {
         }
         let now_ms = now.as_millisecond().try_into().unwrap_or(0);
         journal.set_origin(now_ms);
+        handle.begin_run();
         let guest = host.guest_inputs(now_ms);
         let program = Run {
             code: new.code.clone(),
@@ -159,6 +167,17 @@ impl TaskRun {
             guest,
         };
         Ok(lease.run(program, host.clone(), clock, handle.cancelled()).await)
+    }
+
+    /// Waits for a process. A program that runs again does not fail because the queue is full.
+    async fn admitted(&self) -> Result<Box<dyn Lease>, SandboxError> {
+        let runs_again = self.is_resumed || self.started_at.get().is_some();
+        loop {
+            match self.runtime.admit(&self.new.principal.workspace_id).await {
+                Err(SandboxError::Busy { .. }) if runs_again => sleep(QUEUE_AGAIN).await,
+                admitted => return admitted,
+            }
+        }
     }
 
     fn can_run_again(&self) -> bool {
